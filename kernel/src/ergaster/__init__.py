@@ -1,0 +1,1 @@
+"""Agents that learn, made of plugins."""

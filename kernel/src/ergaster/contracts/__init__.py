@@ -1,0 +1,1 @@
+"""The contracts: one small file for each kind of plugin."""

@@ -1,0 +1,61 @@
+"""The one grammar for names: `plugin`, `plugin:rest`, or a URL whose scheme is the plugin."""
+
+from __future__ import annotations
+
+import re
+
+from attrs import field, frozen
+
+from ergaster.errors import InvalidRef
+
+__all__ = ["Ref", "parse_ref"]
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]*\Z")
+
+
+def _hide_password(text: str) -> str:
+    """Return *text* with the password of a URL replaced by `***`."""
+    head, separator, tail = text.partition("://")
+    authority, slash, path = tail.partition("/")
+    user, at, host = authority.rpartition("@")
+    if not separator or not at or ":" not in user:
+        return text
+    return f"{head}://{user.partition(':')[0]}:***@{host}{slash}{path}"
+
+
+@frozen
+class Ref:
+    """A parsed name.
+
+    Attributes:
+        plugin: The plugin's name: what stands before the first colon.
+        rest: What stands behind it (for a URL the whole URL); empty when there is no colon.
+        is_url: Whether the reference is a URL.
+    """
+
+    plugin: str
+    rest: str = field(default="", repr=_hide_password)
+    is_url: bool = False
+
+    def __str__(self) -> str:
+        if self.is_url:
+            return _hide_password(self.rest)
+        return f"{self.plugin}:{self.rest}" if self.rest else self.plugin
+
+
+def parse_ref(text: str) -> Ref:
+    """Read a reference such as `openai:gpt-5-mini`, `calculator` or `sqlite:///agents.db`.
+
+    Raises:
+        InvalidRef: If *text* is empty or its plugin part is no name (a letter, then letters, digits, `_`, `-`, `.`, `+`).
+    """
+    plugin, colon, rest = text.partition(":")
+    if not _NAME.match(plugin):
+        raise InvalidRef(
+            f"{_hide_password(text)!r} is no plugin reference; write 'plugin', 'plugin:name' or a URL such as 'sqlite:///agents.db'"
+        )
+    if rest.startswith("//"):
+        return Ref(plugin, text, True)
+    if colon and not rest:
+        raise InvalidRef(f"{text!r} ends with a colon; write {plugin!r}, or {plugin + ':name'!r} with a name behind it")
+    return Ref(plugin, rest)

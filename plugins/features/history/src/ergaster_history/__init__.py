@@ -1,0 +1,1 @@
+"""Session history for Ergaster agents."""

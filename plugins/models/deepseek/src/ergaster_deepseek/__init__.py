@@ -1,0 +1,1 @@
+"""DeepSeek models for Ergaster."""

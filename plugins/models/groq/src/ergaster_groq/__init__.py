@@ -1,0 +1,1 @@
+"""Groq models for Ergaster."""

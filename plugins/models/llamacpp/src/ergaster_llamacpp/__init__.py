@@ -1,0 +1,1 @@
+"""Embedded local models for Ergaster, in a llama.cpp server."""

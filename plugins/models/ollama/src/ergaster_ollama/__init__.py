@@ -1,0 +1,1 @@
+"""Ollama models for Ergaster, over its OpenAI-compatible endpoint."""

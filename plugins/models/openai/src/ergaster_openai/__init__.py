@@ -1,0 +1,1 @@
+"""OpenAI models for Ergaster, over the Responses and the Chat Completions API."""

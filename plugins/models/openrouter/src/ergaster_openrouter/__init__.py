@@ -1,0 +1,1 @@
+"""OpenRouter models for Ergaster."""

@@ -1,0 +1,1 @@
+"""vLLM models for Ergaster."""

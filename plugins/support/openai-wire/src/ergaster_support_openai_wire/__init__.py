@@ -1,0 +1,1 @@
+"""Codecs of the OpenAI protocols, shared by Ergaster plugins."""

@@ -1,0 +1,1 @@
+"""The path guard shared by Ergaster plugins."""

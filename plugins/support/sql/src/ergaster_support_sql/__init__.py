@@ -1,0 +1,1 @@
+"""SQL storage shared by Ergaster plugins."""

@@ -1,0 +1,1 @@
+"""Arithmetic tools for Ergaster agents."""

@@ -1,0 +1,1 @@
+"""File tools for Ergaster agents, confined to one folder."""

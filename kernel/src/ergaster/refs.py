@@ -52,7 +52,7 @@ def parse_ref(text: str) -> Ref:
     plugin, colon, rest = text.partition(":")
     if not _NAME.match(plugin):
         raise InvalidRef(
-            f"{_hide_password(text)!r} is no plugin reference; write 'plugin', 'plugin:name' or a URL such as 'sqlite:///agents.db'"
+            f"{_hide_password(text)!r} is no plugin reference; write 'plugin', 'plugin:name' or a URL such as 'plugin://host/name'"
         )
     if rest.startswith("//"):
         return Ref(plugin, text, True)

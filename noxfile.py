@@ -85,7 +85,7 @@ def docs(session: nox.Session) -> None:
 def api(session: nox.Session) -> None:
     """Write the frozen public API anew; its diff is what a reviewer reads."""
     sync(session)
-    run(session, "python", "tests/architecture/public_api.py")
+    run(session, "python", "tests/architecture/test_public_api.py")
 
 
 @nox.session
@@ -93,6 +93,7 @@ def new_plugin(session: nox.Session) -> None:
     """Make a first-party plugin: `nox -s new_plugin -- models deepseek`."""
     sync(session)
     run(session, "python", "-m", "ergaster_cli.scaffold", *session.posargs)
+    run(session, "ruff", "check", "--quiet", "--select", "I", "--fix", "plugins")
     session.run(uv(), "lock", external=True)
     sync(session)
 

@@ -1,0 +1,84 @@
+"""The public surface of the kernel, frozen: a change of it is reviewed on purpose.
+
+`nox -s api` writes `kernel/tests/public_api.json` anew; the diff belongs to the commit that changes the surface.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator
+from difflib import unified_diff
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "kernel" / "src"
+FROZEN = ROOT / "kernel" / "tests" / "public_api.json"
+
+
+def test_public_api_is_the_frozen_one():
+    diff = list(
+        unified_diff(FROZEN.read_text(encoding="utf-8").splitlines(), public_api().splitlines(), "frozen", "now", "", "", 0, "")
+    )
+
+    assert not diff, "the public API changed; if you mean it, run `nox -s api` and commit its diff:\n" + "\n".join(diff)
+
+
+def public_api() -> str:
+    """Return every public name of the kernel with its signature, as JSON, one name on each line."""
+    names: dict[str, str] = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        parts = [part for part in path.relative_to(SOURCE).with_suffix("").parts if part != "__init__"]
+        if not any(part.startswith("_") for part in parts):
+            names |= _module(".".join(parts), ast.parse(path.read_text(encoding="utf-8")))
+    return json.dumps(dict(sorted(names.items())), indent=1, ensure_ascii=False) + "\n"
+
+
+def _module(module: str, tree: ast.Module) -> dict[str, str]:
+    public = _all(tree)
+    found = {name: line for name, line in _members(tree.body) if name.partition(".")[0] in public}
+    return {f"{module}.{name}": found.get(name, "elsewhere") for name in sorted({*public, *found})}
+
+
+def _all(tree: ast.Module) -> set[str]:
+    """Return the names in the module's `__all__`."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return set(ast.literal_eval(node.value))
+    return set()
+
+
+def _members(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
+    """Yield each public member's name and its signature on one line."""
+    for node in body:
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                if not node.name.startswith("_") or node.name in {"__init__", "__call__"}:
+                    yield node.name, _function(node)
+            case ast.ClassDef() if not node.name.startswith("_"):
+                decorators = "".join(f"@{ast.unparse(item)} " for item in node.decorator_list)
+                bases = ", ".join(ast.unparse(item) for item in [*node.bases, *(key.value for key in node.keywords)])
+                yield node.name, f"{decorators}class({bases})"
+                yield from ((f"{node.name}.{name}", line) for name, line in _members(node.body))
+            case ast.AnnAssign(target=ast.Name(id=name)) if not name.startswith("_"):
+                yield name, ast.unparse(node.annotation) + (f" = {_short(node.value)}" if node.value else "")
+            case ast.Assign(targets=[ast.Name(id=name)]) if not name.startswith("_"):
+                yield name, f"= {_short(node.value)}"
+
+
+def _function(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    decorators = "".join(f"@{ast.unparse(item)} " for item in node.decorator_list)
+    prefix = "async " if isinstance(node, ast.AsyncFunctionDef) else ""
+    returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+    return f"{decorators}{prefix}({ast.unparse(node.args)}){returns}"
+
+
+def _short(value: ast.expr) -> str:
+    """Return the value's text; long tables are not part of a signature."""
+    text = ast.unparse(value)
+    return text if len(text) <= 100 else f"{text[:100]}…"
+
+
+if __name__ == "__main__":
+    FROZEN.parent.mkdir(exist_ok=True)
+    FROZEN.write_text(public_api(), encoding="utf-8")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 
 FLOORS = (
-    "errors messages events refs filters secrets",  # data, no behaviour
+    "errors messages events refs filters secrets suggestions",  # data, no behaviour
     "contracts",  # one small file for each kind
     "hookspecs catalog",  # the hooks, the table of kinds
-    "plugins config",  # discovery and names, ergaster.toml
+    "plugins config discovery failures inventory offers registration settings structure",  # discovery and names, ergaster.toml
     "schema tools loop state journal sessions limits policy transcript sync codec",  # objects, never names
     "kernel agent team",  # names become objects; the nouns a user writes
 )

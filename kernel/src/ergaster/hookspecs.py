@@ -7,20 +7,31 @@ lives in the objects that the contracts describe.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Protocol
 
 import pluggy
 
-from ergaster.catalog import KINDS, Spec
+from ergaster.catalog import KINDS, Kind, Spec
 
 if TYPE_CHECKING:
     from ergaster.contracts.feature import Feature
 
-__all__ = ["PROJECT", "hookimpl", "hookspec"]
+__all__ = ["PROJECT", "HookManager", "LifecycleSpecs", "RegistrationSpecs", "hookimpl", "hookspec", "registration_spec"]
 
 PROJECT = "ergaster"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class HookManager(Protocol):
+    """What an app is given to add its own extensions."""
+
+    def add_hookspecs(self, namespace: ModuleType | type) -> None:
+        """Add the hook specifications of a module or class."""
+
+    def add_kind(self, kind: Kind) -> None:
+        """Add a kind of plugin, with its entry-point group and its registration hook."""
 
 
 class LifecycleSpecs:
@@ -83,18 +94,21 @@ class LifecycleSpecs:
         """
 
     @hookspec(historic=True)
-    def ergaster_add_hookspecs(self, manager: pluggy.PluginManager) -> None:
-        """Add the hooks of an app, for its own extensions.
+    def ergaster_add_hookspecs(self, manager: HookManager) -> None:
+        """Add the hooks and the kinds of an app, for its own extensions.
 
-        When: when the module is registered. Returns: nothing; call `manager.add_hookspecs(...)`.
+        When: when the module is registered. Returns: nothing; call `manager.add_hookspecs(...)` or
+        `manager.add_kind(...)`.
 
         Example:
             @hookimpl
-            def ergaster_add_hookspecs(manager): manager.add_hookspecs(CommandSpecs)
+            def ergaster_add_hookspecs(manager): manager.add_kind(Kind("command", "ergaster.commands", "ergaster_commands"))
         """
 
 
-def _registration_spec(kind: str, hook: str) -> object:
+def registration_spec(kind: str, hook: str) -> object:
+    """Make the specification of the hook by which modules provide plugins of one kind."""
+
     def contribute() -> Sequence[Spec[object]]:
         return ()
 
@@ -116,6 +130,6 @@ RegistrationSpecs = type(
     (),
     {
         "__doc__": "One historic hook for each kind of the catalogue; the manager calls each once, and pluggy replays it.",
-        **{kind.hook: _registration_spec(kind.name, kind.hook) for kind in KINDS.values()},
+        **{kind.hook: registration_spec(kind.name, kind.hook) for kind in KINDS.values()},
     },
 )

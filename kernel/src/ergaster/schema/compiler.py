@@ -1,0 +1,314 @@
+"""Type hints compiled to nodes."""
+
+from __future__ import annotations
+
+import collections
+import enum
+import re
+import types
+import typing
+from collections.abc import (
+    Callable,
+    Collection,
+    Hashable,
+    Iterable,
+    Mapping,
+    MutableMapping,
+    MutableSequence,
+    MutableSet,
+    Sequence,
+)
+from collections.abc import Set as AbstractSet
+from pathlib import PurePath
+from typing import Any
+
+from attrs import define, evolve, field
+
+from ergaster.errors import SchemaError
+from ergaster.messages import Json
+from ergaster.schema.containers import (
+    INTEGER_KEY,
+    Constraint,
+    are_alike,
+    array_node,
+    constrained,
+    described,
+    mapping_node,
+    suits,
+    tuple_node,
+    union_node,
+)
+from ergaster.schema.hints import function_hints, hint_name
+from ergaster.schema.misfits import listed
+from ergaster.schema.nodes import Definition, Node, Render, Schema
+from ergaster.schema.objects import (
+    Property,
+    class_description,
+    class_properties,
+    function_properties,
+    is_supported_class,
+    is_typed_dict,
+    object_load,
+    object_schema,
+)
+from ergaster.schema.scalars import ANY, SCALARS, constants_node, enum_node, path_node
+
+__all__ = ["Compiler"]
+
+_ARRAYS: Mapping[object, Callable[[list[object]], object] | None] = {
+    list: None,
+    Sequence: None,
+    MutableSequence: None,
+    Iterable: None,
+    Collection: None,
+    set: set,
+    AbstractSet: set,
+    MutableSet: set,
+    frozenset: frozenset,
+    collections.deque: collections.deque,
+}
+_SETS = frozenset({set, frozenset, AbstractSet, MutableSet})
+_MAPPINGS = frozenset({dict, Mapping, MutableMapping})
+_WRAPPERS = frozenset({"Final", "Required", "NotRequired", "ReadOnly"})
+_NEXT_STEP = (
+    "use str, int, float, bool, a list or dict of such, Literal, an Enum, an attrs class, a dataclass or a TypedDict; "
+    "a parameter that the model must not fill in is written Annotated[..., Inject('name')]"
+)
+
+
+@define
+class Compiler:
+    """Compiles the hints of one adapter; classes that it has met are reused, and may contain themselves.
+
+    Attributes:
+        is_recursive: Whether a class that contains itself was met.
+    """
+
+    is_recursive: bool = False
+    definitions: dict[object, Definition] = field(factory=dict)
+
+    def node(self, hint: Any, where: str) -> Node:
+        """Return the node of a hint; *where* names the place in errors."""
+        scalar = SCALARS.get(hint) if isinstance(hint, Hashable) and _is_plain(hint) else None
+        if scalar is not None:
+            return scalar
+        origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+        if origin is typing.Annotated:
+            return self._annotated(hint, where)
+        if origin is typing.Union or origin is types.UnionType:
+            return self._union(arguments, where)
+        if origin is typing.Literal:
+            return self._literal(arguments, where)
+        if isinstance(hint, typing.TypeVar):
+            return self._type_variable(hint, where)
+        meant = arguments[0] if getattr(origin, "_name", None) in _WRAPPERS else getattr(hint, "__supertype__", None)
+        if meant is not None:  # Final[...], a NewType
+            return self.node(meant, where)
+        if type(hint).__name__ == "TypeAliasType":
+            return self._alias(hint, where)
+        return self._collection(hint, origin, arguments, where) or self._class(hint, origin, arguments, where)
+
+    def _annotated(self, hint: Any, where: str) -> Node:
+        node = self.node(hint.__origin__, where)
+        for note in _flattened(hint.__metadata__):
+            if isinstance(note, str):
+                node = described(node, note)
+            elif (limit := _as_constraint(note)) is not None:
+                if not suits(node, limit):
+                    raise SchemaError(
+                        f"{where}: {note!r} says nothing about {hint_name(hint.__origin__)}; remove it or change the type"
+                    )
+                node = constrained(node, limit)
+        return node
+
+    def _union(self, members: Sequence[object], where: str) -> Node:
+        ordered = [member for member in members if member is not type(None)]
+        if len(ordered) < len(members):
+            ordered.append(type(None))
+        nodes = [self.node(member, where) for member in ordered]
+        for index, one in enumerate(nodes):
+            for other in nodes[:index]:
+                if are_alike(other, one):
+                    raise SchemaError(
+                        f"{where}: nothing tells {other.expected} and {one.expected} apart; "
+                        "give each a field such as `kind: Literal['…']` with a value of its own"
+                    )
+        return nodes[0] if len(nodes) == 1 else union_node(nodes)
+
+    def _literal(self, values: Sequence[object], where: str) -> Node:
+        constants: dict[tuple[type, Json], object] = {}
+        for value in values:
+            shown = value.value if isinstance(value, enum.Enum) else value
+            plain = next((kind for kind in (bool, str, int, float) if isinstance(shown, kind)), type(None))
+            if plain is type(None) and shown is not None:
+                raise SchemaError(f"{where}: the literal {value!r} is no JSON value; use text, numbers, true, false or None")
+            constants[plain, shown] = value
+        return constants_node(constants)
+
+    def _type_variable(self, variable: Any, where: str) -> Node:
+        if variable.__constraints__:
+            return self._union(variable.__constraints__, where)
+        if variable.__bound__ is not None:
+            return self.node(variable.__bound__, where)
+        raise SchemaError(f"{where}: the type variable {variable} stands for any type; write the type that is meant")
+
+    def _alias(self, alias: Any, where: str) -> Node:
+        if (known := self.definitions.get(alias)) is not None:
+            return self._reference(known)
+        definition = self.definitions[alias] = Definition(alias.__name__, kinds=ANY.kinds)
+        node = self.node(alias.__value__, where)
+        definition.node, definition.body = node, node.schema
+        return evolve(node, schema=definition.schema)
+
+    def _collection(self, hint: Any, origin: Any, arguments: tuple[Any, ...], where: str) -> Node | None:
+        kind = origin or hint
+        if kind is tuple:
+            if len(arguments) == 2 and arguments[1] is Ellipsis:
+                return array_node(self.node(arguments[0], where), tuple)
+            if not arguments and hint is tuple:
+                return array_node(ANY, tuple)
+            return tuple_node([self.node(argument, where) for argument in arguments])
+        if kind in _ARRAYS:
+            item = self.node(arguments[0], where) if arguments else ANY
+            return array_node(item, _ARRAYS[kind], unique=kind in _SETS)
+        if kind in _MAPPINGS:
+            key, value = arguments or (str, Any)
+            return mapping_node(self._key(key, where), self.node(value, where))
+        return None
+
+    def _key(self, hint: Any, where: str) -> Node | None:
+        if hint is str or hint is Any:
+            return None
+        if hint is int:
+            return INTEGER_KEY
+        node = self.node(hint, where)
+        if node.kinds != {"string"}:
+            raise SchemaError(
+                f"{where}: keys of a JSON object are text, not {hint_name(hint)}; use str, int, an Enum or a Literal"
+            )
+        return node
+
+    def _class(self, hint: Any, origin: Any, arguments: tuple[Any, ...], where: str) -> Node:
+        kind = origin or hint
+        if isinstance(kind, type):
+            if issubclass(kind, enum.Enum) and not issubclass(kind, enum.Flag):
+                return enum_node(kind, class_description(kind))
+            if issubclass(kind, PurePath):
+                return path_node(kind)
+            if hasattr(kind, "__pydantic_validator__") and hasattr(kind, "model_validate_json"):
+                from ergaster.schema.foreign import pydantic_node
+
+                return pydantic_node(kind)
+            if is_supported_class(kind):
+                return self._fields(hint, kind, arguments)
+        raise SchemaError(f"{where}: the type {hint_name(hint)} cannot become a JSON Schema; {_NEXT_STEP}")
+
+    def _reference(self, definition: Definition) -> Node:
+        if definition.node is not None:
+            return evolve(definition.node, schema=definition.schema)
+        self.is_recursive = True
+        kinds = definition.kinds
+        return Node(
+            load=definition.load, schema=definition.schema, expected=definition.name, kinds=kinds, rank=1, refers_to=definition
+        )
+
+    def _fields(self, hint: Any, kind: type, arguments: tuple[Any, ...]) -> Node:
+        if (known := self.definitions.get(hint)) is not None:
+            return self._reference(known)
+        name = re.sub(r"\W+", "_", "_".join([kind.__name__, *map(hint_name, arguments)])).strip("_")
+        definition = self.definitions[hint] = Definition(name)
+        scope = _type_arguments(kind, arguments)
+        properties = [evolve(prop, hint=_substituted(prop.hint, scope)) for prop in class_properties(kind)]
+        nodes = {prop.name: self.node(prop.hint, f"the class {kind.__qualname__}, field {prop.name!r}") for prop in properties}
+        required = frozenset(prop.name for prop in properties if prop.required)
+        description = class_description(kind)
+
+        def body(render: Render) -> Schema:
+            schema = object_schema([(prop, nodes[prop.name]) for prop in properties], required, render)
+            return {**schema, "description": description} if description else schema
+
+        definition.body = body
+        build = None if is_typed_dict(kind) else lambda values: kind(**values)
+        definition.node = Node(
+            load=object_load(nodes, required, build, word="field"),
+            schema=definition.schema,
+            expected=name,
+            kinds=frozenset({"object"}),
+            rank=1,
+            properties=nodes,
+            required=required,
+        )
+        return definition.node
+
+    def function(self, function: Callable[..., object], skip: frozenset[str], names: Mapping[str, object]) -> Node:
+        """Return the node of a function's arguments, which loads to a dictionary of them."""
+        where = f"the function {getattr(function, '__qualname__', function)!s}()"
+        hints = {name: hint for name, hint in function_hints(function, names).items() if name not in skip}
+        properties = function_properties(function, skip, hints)
+        compiled: list[tuple[Property, Node]] = []
+        rest: Node | None = None
+        for prop in properties:
+            node = self.node(prop.hint, f"{where}, {prop.name!r}")
+            if prop.name == "**":
+                rest = node
+            else:
+                compiled.append((prop, node))
+        nodes = {prop.name: node for prop, node in compiled}
+        required = frozenset(prop.name for prop, _ in compiled if prop.required)
+        return Node(
+            load=object_load(nodes, required, None, word="argument", rest=rest),
+            schema=lambda render: object_schema(compiled, required, render, rest),
+            expected="an object with the arguments",
+            kinds=frozenset({"object"}),
+            properties=nodes,
+            required=required,
+        )
+
+
+def _is_plain(hint: object) -> bool:
+    """Return whether a dictionary of hints may be asked: the hint is a class or a name of `typing`, not something generic."""
+    return isinstance(hint, type) or hint is None or hint is Any
+
+
+def _flattened(metadata: Iterable[object]) -> Iterable[object]:
+    """Yield the notes on a type; a field object of pydantic's kind holds a description and more notes."""
+    for note in metadata:
+        if isinstance(getattr(note, "metadata", None), list) and hasattr(note, "description"):
+            yield from note.metadata  # type: ignore[attr-defined]
+            if note.description:
+                yield note.description
+        else:
+            yield note
+
+
+def _as_constraint(note: object) -> Constraint | None:
+    """Return a note as a constraint; those of `annotated_types` are known by their attributes, without importing it."""
+    if isinstance(note, Constraint):
+        return note
+    if type(note).__module__ != "annotated_types":
+        return None
+    names = ("ge", "gt", "le", "lt", "multiple_of", "min_length", "max_length")
+    limits: dict[str, Any] = {name: getattr(note, name) for name in names if getattr(note, name, None) is not None}
+    if not limits and type(note).__name__ not in {"MinLen", "Len", "Interval"}:
+        raise SchemaError(f"{note!r} cannot become JSON Schema; use one of {listed(names)}, or check it in the function")
+    return Constraint(**limits)
+
+
+def _type_arguments(kind: Any, arguments: tuple[Any, ...]) -> dict[Any, Any]:
+    """Return what the type variables of a generic class and of its bases stand for."""
+    scope = dict(zip(getattr(kind, "__parameters__", ()), arguments, strict=False))
+    for base in getattr(kind, "__orig_bases__", ()):
+        origin = typing.get_origin(base)
+        if origin is not None and origin is not typing.Generic:
+            given = tuple(_substituted(argument, scope) for argument in typing.get_args(base))
+            scope = {**_type_arguments(origin, given), **scope}
+    return scope
+
+
+def _substituted(hint: Any, scope: Mapping[Any, Any]) -> Any:
+    if isinstance(hint, typing.TypeVar):
+        return scope.get(hint, hint)
+    parameters = () if isinstance(hint, type) and not typing.get_args(hint) else getattr(hint, "__parameters__", ())
+    if not scope or not parameters:
+        return hint
+    return hint[tuple(scope.get(parameter, parameter) for parameter in parameters)]

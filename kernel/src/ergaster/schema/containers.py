@@ -1,0 +1,384 @@
+"""Nodes of arrays, mappings, unions and constraints."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+
+from attrs import evolve, fields, frozen
+
+from ergaster.messages import Json
+from ergaster.schema.misfits import Misfit, Problem, found, listed, misfit, nearest
+from ergaster.schema.nodes import KIND_OF, Load, Node, Render, Schema
+
+__all__ = ["Constraint", "array_node", "constrained", "described", "mapping_node", "tuple_node", "union_node"]
+
+
+def _load_items(values: Sequence[Json], load: Load) -> list[object]:
+    result: list[object] = []
+    problems: list[Problem] = []
+    for index, value in enumerate(values):
+        try:
+            result.append(load(value))
+        except Misfit as error:
+            problems += error.below(index)
+    if problems:
+        raise Misfit(problems=problems)
+    return result
+
+
+def array_node(item: Node, build: Callable[[list[object]], object] | None, *, unique: bool = False) -> Node:
+    """Return the node of an array whose items are alike; *build* makes the wanted collection of the list."""
+    load_item = item.load
+
+    def load(value: Json) -> object:
+        if not isinstance(value, list | tuple):
+            raise misfit(value, "an array")
+        items = _load_items(value, load_item)
+        if build is None:
+            return items
+        try:
+            result = build(items)
+        except TypeError:  # unhashable items
+            raise Misfit("found items that cannot be members of a set, expected plain values") from None
+        if unique and len(result) != len(items):  # type: ignore[arg-type]  # a set
+            raise Misfit("found an item twice, expected each item once")
+        return result
+
+    def schema(render: Render) -> Schema:
+        written: Schema = {"type": "array", "items": item.schema(render)}
+        if unique:
+            written["uniqueItems"] = True
+        return written
+
+    return Node(load=load, schema=schema, expected=f"an array of {item.expected}", kinds=frozenset({"array"}))
+
+
+def tuple_node(items: Sequence[Node]) -> Node:
+    """Return the node of an array with a fixed number of items, each of its own type."""
+    count = len(items)
+
+    def load(value: Json) -> tuple[object, ...]:
+        if not isinstance(value, list | tuple) or len(value) != count:
+            raise misfit(value, f"an array of exactly {count}")
+        result: list[object] = []
+        problems: list[Problem] = []
+        for index, item in enumerate(items):
+            try:
+                result.append(item.load(value[index]))
+            except Misfit as error:
+                problems += error.below(index)
+        if problems:
+            raise Misfit(problems=problems)
+        return tuple(result)
+
+    def schema(render: Render) -> Schema:
+        written: Schema = {"type": "array"}
+        if count and all(item is items[0] for item in items):
+            written["items"] = items[0].schema(render)
+        elif count:
+            written["prefixItems"] = [item.schema(render) for item in items]
+        return {**written, "minItems": count, "maxItems": count}
+
+    return Node(load=load, schema=schema, expected=f"an array of exactly {count}", kinds=frozenset({"array"}))
+
+
+def mapping_node(key: Node | None, value: Node) -> Node:
+    """Return the node of an object with free keys; *key* checks them, None takes every text."""
+
+    def load(data: Json) -> dict[object, object]:
+        if not isinstance(data, Mapping):
+            raise misfit(data, "an object")
+        result: dict[object, object] = {}
+        problems: list[Problem] = []
+        for name, item in data.items():
+            try:
+                result[name if key is None else key.load(name)] = value.load(item)
+            except Misfit as error:
+                problems += error.below(str(name))
+        if problems:
+            raise Misfit(problems=problems)
+        if len(result) != len(data):
+            raise Misfit("found two keys that mean the same, expected each once")
+        return result
+
+    def schema(render: Render) -> Schema:
+        inner = value.schema(render)
+        written: Schema = {"type": "object", "additionalProperties": inner or True}
+        if key is not None:
+            written["propertyNames"] = key.schema(render)
+        return written
+
+    return Node(load=load, schema=schema, expected=f"an object of {value.expected}", kinds=frozenset({"object"}), rank=3)
+
+
+def _integer_key(value: Json) -> int:
+    if isinstance(value, str) and re.fullmatch("0|-?[1-9][0-9]{0,999}", value):
+        return int(value)
+    raise Misfit(f"found the key {value!r}, expected an integer as key")
+
+
+INTEGER_KEY = Node(
+    load=_integer_key,
+    schema=lambda _: {"type": "string", "pattern": "^(0|-?[1-9][0-9]{0,999})$"},
+    expected="an integer as key",
+    kinds=frozenset({"string"}),
+)
+
+
+def union_node(members: Sequence[Node]) -> Node:
+    """Return the node of a union; a member of the value's exact JSON kind comes first, and narrow ones before wide ones."""
+    by_kind = {kind: _candidates(members, kind) for kind in dict.fromkeys(KIND_OF.values())}
+    expected = listed([member.expected for member in members])
+
+    def load(value: Json) -> object:
+        kind = KIND_OF.get(type(value)) or _kind_of_subclass(value)
+        candidates = by_kind.get(kind, ())
+        if len(candidates) == 1:
+            return candidates[0].load(value)
+        if kind == "object":
+            return _choose_object(value, candidates, expected)
+        errors: list[Misfit] = []
+        for member in candidates:
+            try:
+                return member.load(value)
+            except Misfit as error:
+                errors.append(error)
+        raise _none_fits(value, errors, expected)
+
+    def schema(render: Render) -> Schema:
+        written: list[Schema] = []
+        for member in members:
+            if (one := member.schema(render)) not in written or render.is_counting:
+                written.append(one)
+        return written[0] if len(written) == 1 else {"anyOf": written}
+
+    constants = None
+    if all(member.constants is not None for member in members):
+        constants = {key: value for member in members for key, value in (member.constants or {}).items()}
+    kinds = frozenset(kind for member in members for kind in member.kinds)
+    return Node(load=load, schema=schema, expected=expected, kinds=kinds, constants=constants)
+
+
+def _candidates(members: Sequence[Node], kind: str) -> tuple[Node, ...]:
+    """Return the members that may take a JSON kind, best first; an integer is a number, and 1.0 is an integer."""
+    other = {"integer": "number", "number": "integer"}.get(kind)
+    exact = [member for member in members if kind in member.kinds]
+    wider = [member for member in members if other in member.kinds and kind not in member.kinds]
+    constants = [member for member in wider if member.rank == 0]
+    wider = [member for member in wider if member.rank != 0]
+    return (*constants, *sorted(exact, key=lambda member: member.rank), *wider)
+
+
+def _kind_of_subclass(value: Json) -> str:
+    return next((kind for base, kind in KIND_OF.items() if isinstance(value, base)), "")
+
+
+def _none_fits(value: Json, errors: Sequence[Misfit], expected: str) -> Misfit:
+    closest = min(errors, key=lambda error: len(error.problems), default=None)
+    if closest is None:
+        return misfit(value, expected)
+    inner = [problem for problem in closest.problems if problem[0]]
+    if not inner and len(errors) and isinstance(value, str):
+        hints = [text.partition("; did you mean")[2] for _, text in closest.problems]
+        return Misfit(f"found {found(value)}, expected {expected}" + (f"; did you mean{hints[0]}" if hints[0] else ""))
+    return Misfit(
+        problems=[
+            ([], f"found {found(value)} that fits none of: {expected}; the closest has these problems"),
+            *closest.problems,
+        ]
+    )
+
+
+def _choose_object(value: Mapping[str, Json], candidates: Sequence[Node], expected: str) -> object:
+    """Choose among classes: by tag, else the one that fits with the fewest properties left out."""
+    tagged = [member for member in candidates if _tag_fits(member.complete, value)]
+    if len(tagged) == 1:
+        return tagged[0].load(value)
+    fitting: list[tuple[int, int, object, Node]] = []
+    errors: list[Misfit] = []
+    for member in candidates:
+        try:
+            result = member.load(value)
+        except Misfit as error:
+            errors.append(error)
+        else:
+            member = member.complete  # noqa: PLW2901
+            fitting.append((member.rank, len(member.properties or ()), result, member))
+    if not fitting:
+        raise _none_fits(value, errors, expected)
+    fitting.sort(key=lambda entry: entry[:2])
+    first = fitting[0]
+    equal = [entry for entry in fitting if entry[:2] == first[:2] and entry[3].properties is not None]
+    if len(equal) > 1:
+        missing = [name for entry in equal for name in entry[3].properties or () if name not in value]
+        names = listed([entry[3].expected for entry in equal], last="and")
+        raise Misfit(f"found an object that fits {names} equally, expected one of them: add {listed(missing)}")
+    return first[2]
+
+
+def _tag_fits(member: Node, value: Mapping[str, Json]) -> bool:
+    """Return whether the class has required properties with constants, and the value has their values."""
+    tags = [(name, node.constants) for name, node in (member.properties or {}).items() if node.constants is not None]
+    tags = [(name, constants) for name, constants in tags if name in member.required]
+    return bool(tags) and all(_is_constant(value.get(name), constants) for name, constants in tags)
+
+
+def _is_constant(value: Json, constants: Mapping[tuple[type, Json], object] | None) -> bool:
+    return constants is not None and isinstance(value, str | int | float | None) and (type(value), value) in constants
+
+
+def are_alike(one: Node, other: Node) -> bool:
+    """Return whether two classes have the same properties, and nothing in them tells the classes apart."""
+    if one.properties is None or other.properties is None or set(one.properties) != set(other.properties):
+        return False
+    return not any(_are_disjoint(node, other.properties[name]) for name, node in one.properties.items() if name in one.required)
+
+
+def _are_disjoint(one: Node, other: Node) -> bool:
+    if one.constants is not None and other.constants is not None:
+        return not set(one.constants) & set(other.constants)
+    numbers = frozenset({"integer", "number"})
+    kinds = [node.kinds | (numbers if node.kinds & numbers else frozenset()) for node in (one, other)]
+    if not kinds[0] & kinds[1]:
+        return True
+    if one.properties is not None and other.properties is not None:
+        return not are_alike(one, other)
+    return False
+
+
+@frozen(kw_only=True)
+class Constraint:
+    """A limit on a value, put beside its type: `Annotated[int, Constraint(ge=1, le=10)]`.
+
+    Attributes:
+        ge: The number is this or greater.
+        gt: The number is greater.
+        le: The number is this or less.
+        lt: The number is less.
+        multiple_of: The number is a multiple of this.
+        min_length: The text, array or object has at least so many characters, items or properties.
+        max_length: It has at most so many.
+        pattern: A regular expression that matches somewhere in the text; only from the developer, never from a model.
+    """
+
+    ge: float | None = None
+    gt: float | None = None
+    le: float | None = None
+    lt: float | None = None
+    multiple_of: float | None = None
+    min_length: int | None = None
+    max_length: int | None = None
+    pattern: str | None = None
+
+
+_NUMBER_KEYWORDS = {
+    "ge": "minimum",
+    "gt": "exclusiveMinimum",
+    "le": "maximum",
+    "lt": "exclusiveMaximum",
+    "multiple_of": "multipleOf",
+}
+_LENGTH_KEYWORDS = {"string": "Length", "array": "Items", "object": "Properties"}
+_UNITS = {"string": "characters", "array": "items", "object": "properties"}
+
+
+def constrained(node: Node, limit: Constraint) -> Node:
+    """Return the node with a limit on its JSON value; the caller has checked that the limit suits the type."""
+    checks = _checks(limit)
+
+    def load(value: Json) -> object:
+        problems: list[Problem] = []
+        result = None
+        try:
+            result = node.load(value)
+        except Misfit as error:
+            problems = error.problems
+        problems += [([], problem) for check in checks if (problem := check(value))]
+        if problems:
+            raise Misfit(problems=problems)
+        return result
+
+    return evolve(node, load=load, schema=lambda render: _with_keywords(node.schema(render), limit))
+
+
+def suits(node: Node, limit: Constraint) -> bool:
+    """Return whether each part of a limit applies to something that the node takes."""
+    wanted = {item.name for item in fields(Constraint) if getattr(limit, item.name) is not None}
+    if wanted & set(_NUMBER_KEYWORDS) and not node.kinds & {"integer", "number"}:
+        return False
+    if "pattern" in wanted and "string" not in node.kinds:
+        return False
+    return not (wanted & {"min_length", "max_length"}) or bool(node.kinds & set(_LENGTH_KEYWORDS))
+
+
+def _checks(limit: Constraint) -> list[Callable[[Json], str]]:
+    tests: list[tuple[float | None, Callable[[Json, float], bool], str]] = [
+        (limit.ge, lambda value, bound: value >= bound, "a number of at least"),
+        (limit.gt, lambda value, bound: value > bound, "a number greater than"),
+        (limit.le, lambda value, bound: value <= bound, "a number of at most"),
+        (limit.lt, lambda value, bound: value < bound, "a number less than"),
+        (limit.multiple_of, lambda value, bound: Decimal(str(value)) % Decimal(str(bound)) == 0, "a multiple of"),
+    ]
+    checks = [_number_check(bound, test, words) for bound, test, words in tests if bound is not None]
+    if limit.min_length is not None or limit.max_length is not None:
+        checks.append(_length_check(limit.min_length or 0, limit.max_length))
+    if limit.pattern is not None:
+        checks.append(_pattern_check(re.compile(limit.pattern)))
+    return checks
+
+
+def _number_check(bound: float, test: Callable[[Json, float], bool], words: str) -> Callable[[Json], str]:
+    def check(value: Json) -> str:
+        if isinstance(value, bool) or not isinstance(value, int | float) or value != value or test(value, bound):  # noqa: PLR0124
+            return ""
+        return f"found {found(value)}, expected {words} {bound}"
+
+    return check
+
+
+def _length_check(least: int, most: int | None) -> Callable[[Json], str]:
+    bounds = f"at least {least}" if most is None else f"at most {most}" if least == 0 else f"{least} to {most}"
+
+    def check(value: Json) -> str:
+        kind = KIND_OF.get(type(value), "")
+        if kind not in _UNITS or (least <= len(value) and (most is None or len(value) <= most)):
+            return ""
+        return f"found {len(value)} {_UNITS[kind]}, expected {bounds}"
+
+    return check
+
+
+def _pattern_check(pattern: re.Pattern[str]) -> Callable[[Json], str]:
+    def check(value: Json) -> str:
+        if not isinstance(value, str) or pattern.search(value):
+            return ""
+        return f"found {found(value)}, expected text that matches the pattern {pattern.pattern}"
+
+    return check
+
+
+def _with_keywords(schema: Schema, limit: Constraint) -> Schema:
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [_with_keywords(member, limit) for member in schema["anyOf"]]}
+    kind = schema.get("type")
+    added: Schema = {}
+    if kind in {"integer", "number"}:
+        added = {word: getattr(limit, name) for name, word in _NUMBER_KEYWORDS.items() if getattr(limit, name) is not None}
+    elif kind in _LENGTH_KEYWORDS:
+        bounds = {"min": limit.min_length, "max": limit.max_length}
+        added = {f"{word}{_LENGTH_KEYWORDS[kind]}": bound for word, bound in bounds.items() if bound is not None}
+        if kind == "string" and limit.pattern is not None:
+            added["pattern"] = limit.pattern
+    return {**schema, **added}
+
+
+def described(node: Node, description: str) -> Node:
+    """Return the node with a description in its schema."""
+    return evolve(node, schema=lambda render: {**node.schema(render), "description": description})
+
+
+def nearest_of(name: str, known: Sequence[str]) -> str:
+    """Return what to say after an unknown name."""
+    return nearest(name, known) or (f"; known are {listed(known, last='and')}" if known else "; there are none")

@@ -1,0 +1,25 @@
+"""What the distribution registers."""
+
+from __future__ import annotations
+
+from ergaster.catalog import Spec
+from ergaster.contracts.model import Model
+from ergaster.hookspecs import hookimpl
+from ergaster_llamacpp.model import llamacpp
+from ergaster_llamacpp.settings import ENV_CACHE, ENV_KEY, ENV_URL, LlamaCppSettings
+
+__all__ = ["ergaster_models"]
+
+
+@hookimpl
+def ergaster_models() -> list[Spec[Model]]:
+    """Provide the local model."""
+    return [
+        Spec(
+            "llamacpp",
+            llamacpp,
+            settings=LlamaCppSettings,
+            summary="Local models in a llama.cpp server, without a key",
+            env=(ENV_URL, ENV_KEY, ENV_CACHE),
+        )
+    ]

@@ -8,9 +8,11 @@ FLOORS = (
     "errors messages events refs filters secrets suggestions",  # data, no behaviour
     "contracts",  # one small file for each kind
     "hookspecs catalog",  # the hooks, the table of kinds
-    "plugins config discovery failures inventory offers registration settings structure",  # discovery and names, ergaster.toml
-    "schema tools loop state journal sessions limits policy transcript sync codec",  # objects, never names
-    "kernel agent team",  # names become objects; the nouns a user writes
+    "structure interpolation limits policy",  # checks of single values
+    "discovery offers registration settings failures inventory plugins config config_schema",  # names; ergaster.toml
+    "schema codec tools output transcript sync",  # objects, never names
+    "state journal sessions plan run nesting invoke calls loop ownership results",  # a run
+    "kernel assembly running agent team",  # names become objects; the nouns a user writes
 )
 """Each floor may import its own modules and those of the floors before it; a cycle is an error anywhere.
 

@@ -9,11 +9,18 @@ import ast
 import json
 from collections.abc import Iterator
 from difflib import unified_diff
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "kernel" / "src"
 FROZEN = ROOT / "kernel" / "tests" / "public_api.json"
+
+DATA = ("errors", "events", "filters", "messages", "refs", "secrets")
+PUTTING_TOGETHER = ("agent", "catalog", "config", "hookspecs", "kernel", "limits", "plugins", "policy", "results", "team")
+WORKING = ("codec", "schema", "sync", "tools")
+PUBLIC = frozenset({"ergaster", *(f"ergaster.{name}" for name in (*DATA, *PUTTING_TOGETHER, *WORKING))})
+"""Modules that others may import from, beside all of `ergaster.contracts` and `ergaster.testing`; the rest may change."""
 
 
 def test_public_api_is_the_frozen_one():
@@ -28,16 +35,49 @@ def public_api() -> str:
     """Return every public name of the kernel with its signature, as JSON, one name on each line."""
     names: dict[str, str] = {}
     for path in sorted(SOURCE.rglob("*.py")):
-        parts = [part for part in path.relative_to(SOURCE).with_suffix("").parts if part != "__init__"]
-        if not any(part.startswith("_") for part in parts):
-            names |= _module(".".join(parts), ast.parse(path.read_text(encoding="utf-8")))
+        module = _name(path)
+        if _is_public(module):
+            for name in _all(_parse(path)):
+                home = _home(module, name)
+                names |= (
+                    {f"{module}.{name}": f"is {home}.{name}"}
+                    if home != module and _is_public(home)
+                    else _signatures(module, home, name)
+                )
     return json.dumps(dict(sorted(names.items())), indent=1, ensure_ascii=False) + "\n"
 
 
-def _module(module: str, tree: ast.Module) -> dict[str, str]:
-    public = _all(tree)
-    found = {name: line for name, line in _members(tree.body) if name.partition(".")[0] in public}
-    return {f"{module}.{name}": found.get(name, "elsewhere") for name in sorted({*public, *found})}
+def _is_public(module: str) -> bool:
+    nested = module.startswith(("ergaster.contracts.", "ergaster.testing")) and "._" not in module
+    return module in PUBLIC or nested
+
+
+def _name(path: Path) -> str:
+    return ".".join(part for part in path.relative_to(SOURCE).with_suffix("").parts if part != "__init__")
+
+
+def _path(module: str) -> Path:
+    path = SOURCE.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+@cache
+def _parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8") if path.exists() else "")
+
+
+def _home(module: str, name: str) -> str:
+    """Return the module of the kernel that defines *name*, which *module* may only pass on."""
+    for node in ast.walk(_parse(_path(module))):
+        is_ours = isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ergaster.")
+        if is_ours and name in {alias.name for alias in node.names}:
+            return _home(node.module, name)
+    return module
+
+
+def _signatures(module: str, home: str, name: str) -> dict[str, str]:
+    members = {found: line for found, line in _members(_parse(_path(home)).body) if found.partition(".")[0] == name}
+    return {f"{module}.{found}": line for found, line in (members or {name: "made at run time"}).items()}
 
 
 def _all(tree: ast.Module) -> set[str]:

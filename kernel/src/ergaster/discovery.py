@@ -79,7 +79,7 @@ class Entry:
     def _metadata(self, key: str) -> str:
         try:
             return str(self._point.dist.metadata[key]) if self._point.dist else "unknown"
-        except Exception:  # noqa: BLE001 # boundary: somebody's damaged metadata must not hide the error that asks for it
+        except Exception:  # boundary: somebody's damaged metadata must not hide the error that asks for it
             return "unknown"
 
 
@@ -108,7 +108,7 @@ def installed() -> Index:
     damaged: dict[str, Exception] = {}
     try:
         points: Sequence[EntryPoint] = tuple(entry_points())
-    except Exception:  # noqa: BLE001 # boundary: one distribution's damaged file would hide all the others
+    except Exception:  # boundary: one distribution's damaged file would hide all the others
         points = _entry_points_one_by_one(damaged)
     ours = (point for point in points if point.group.startswith(_PREFIX))
     return Index(tuple(Entry(point.group, point.name, point.value, point) for point in ours), damaged)
@@ -126,7 +126,7 @@ def _entry_points_one_by_one(damaged: dict[str, Exception]) -> Sequence[EntryPoi
             if name not in seen:
                 found.extend(distribution.entry_points)
             seen.add(name)
-        except Exception as error:  # noqa: BLE001 # boundary: see above
+        except Exception as error:  # boundary: see above
             damaged[folder] = error
     return found
 

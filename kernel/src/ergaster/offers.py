@@ -84,6 +84,14 @@ class Offers:
         chosen = self._chosen.get((kind, name))
         return chosen if chosen is not None else self._settle(kind, name)
 
+    def has(self, kind: str, name: str) -> bool:
+        """Whether `choose` would succeed."""
+        try:
+            self.choose(kind, name)
+        except (UnknownPlugin, PluginConflict):
+            return False
+        return True
+
     def names(self, kind: str) -> tuple[str, ...]:
         """Return the names of one kind, sorted."""
         self._read_index()

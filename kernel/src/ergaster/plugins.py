@@ -77,6 +77,10 @@ class PluginManager:
         """Return the names that plugins of a kind have, sorted."""
         return self._offers.names(kind)
 
+    def has(self, kind: str, name: str) -> bool:
+        """Whether exactly one plugin of that name is to be had, or the configuration picks one; imports nothing."""
+        return self._offers.has(kind, name)
+
     def check(self, kind: str, name: str) -> None:
         """Do nothing when a plugin of that name is installed; imports nothing.
 
@@ -189,7 +193,7 @@ class PluginManager:
             self.unregister(source)
             try:
                 self._install(source, plugin, self._offers.declared(source) or None)
-            except (Exception, SystemExit) as error:  # noqa: BLE001 # boundary: hooks are the plugin's code
+            except (Exception, SystemExit) as error:  # boundary: hooks are the plugin's code
                 offer = Offer(OBSERVER, source, source)
                 failure = self._fail(source, offer, error)
             else:
@@ -244,7 +248,7 @@ class PluginManager:
                 offer = self._offer_of(source)
                 try:
                     self._install(source, plugin, self._offers.declared(source) or None)
-                except (Exception, SystemExit) as error:  # noqa: BLE001 # boundary: hooks are the plugin's code
+                except (Exception, SystemExit) as error:  # boundary: hooks are the plugin's code
                     self._fail(source, offer, error)
 
     # --- observers ---------------------------------------------------------------------------------------------------
@@ -276,7 +280,7 @@ class PluginManager:
             chosen = [arguments[name] for name in impl.argnames]
             try:
                 result: Any = impl.function(*chosen)
-            except Exception as error:  # noqa: BLE001 # boundary: an observer is the plugin's code
+            except Exception as error:  # boundary: an observer is the plugin's code
                 self._observer_failed(impl.plugin_name, hook, error)
             else:
                 results += [] if result is None else [result]
@@ -347,7 +351,7 @@ class PluginManager:
             plugin, declared = self._as_plugin(offer, target)
             with self._lock:
                 self._install(offer.source, plugin, declared)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 # boundary: importing and registering run the plugin's code
+        except (Exception, SystemExit) as error:  # boundary: importing and registering run the plugin's code
             self._fail(offer.source, offer, error)
 
     def _as_plugin(self, offer: Offer, target: object) -> tuple[object, frozenset[tuple[str, str]]]:

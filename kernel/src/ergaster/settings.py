@@ -77,7 +77,7 @@ def spec_for(kind: str, name: str, target: object) -> Spec[Any]:
     settings = getattr(target, "settings", None)
     if not isinstance(target, type) and callable(target) and isinstance(settings, type) and attrs.has(settings):
         summary = str(getattr(target, "summary", "") or _summary(target))
-        return Spec(name, target, settings=settings, summary=summary, env=tuple(getattr(target, "env", ())))
+        return Spec(name, target, settings=settings, summary=summary, **_extras(target))
     if isinstance(target, ModuleType) or not callable(target) or inspect.iscoroutinefunction(target):
         raise PluginError(
             f"the entry point {name!r} leads to {type(target).__name__} {getattr(target, '__name__', '')!r}, "
@@ -88,6 +88,13 @@ def spec_for(kind: str, name: str, target: object) -> Spec[Any]:
     return _spec_of_callable(kind, name, target)
 
 
+def _extras(target: object) -> dict[str, Any]:
+    """Return the optional attributes of a target: the variables that it reads, and what `auto` means for it."""
+    env, auto = getattr(target, "env", ()), getattr(target, "auto", "")
+    is_names = isinstance(env, (tuple, list)) and all(isinstance(item, str) for item in env)
+    return {"env": tuple(env) if is_names else (), "auto": auto if isinstance(auto, str) else ""}
+
+
 def _summary(target: object) -> str:
     text = inspect.getdoc(target) or ""
     return "" if text == inspect.getdoc(type(target)) else text.strip().partition("\n")[0]
@@ -96,7 +103,8 @@ def _summary(target: object) -> str:
 def _spec_of_callable(kind: str, name: str, target: Callable[..., Any]) -> Spec[Any]:
     options = _options_of_class(target) if isinstance(target, type) and attrs.has(target) else _options_of_signature(target)
     rest = options.pop(REF_REST, None)
-    settings = attrs.make_class(f"{name.title().replace('-', '_')}Options", options, kw_only=True, frozen=True)
+    settings = attrs.make_class("Options", options, kw_only=True, frozen=True)
+    settings.__doc__ = inspect.getdoc(target)
 
     def make(ref: Ref, given: object) -> Any:
         arguments = {key: value for key in options if (value := getattr(given, key)) is not _NOT_GIVEN}
@@ -106,7 +114,7 @@ def _spec_of_callable(kind: str, name: str, target: Callable[..., Any]) -> Spec[
         except (ValueError, TypeError) as error:
             raise InvalidOption(f"{title(kind, name)} refused its options: {error}", kind=kind, name=name) from error
 
-    return Spec(name, make, settings=settings, summary=_summary(target), env=tuple(getattr(target, "env", ()) or ()))
+    return Spec(name, make, settings=settings, summary=_summary(target), **_extras(target))
 
 
 def _rest_argument(kind: str, ref: Ref, rest: Any) -> dict[str, str]:
@@ -126,12 +134,12 @@ def _options_of_class(target: type) -> dict[str, Any]:
     for name, attribute in init_fields(target).items():
         computed = bool(getattr(attribute.default, "takes_self", False))
         default = _NOT_GIVEN if computed else attribute.default
-        options[name] = attrs.field(default=default, type=hints[attribute.name], metadata=dict(attribute.metadata), alias=name)  # type: ignore[call-overload]
+        options[name] = attrs.field(default=default, type=hints[attribute.name], metadata=dict(attribute.metadata), alias=name)  # type: ignore[call-overload]  # the type is known at run time only
     return options
 
 
 def _options_of_signature(target: Callable[..., Any]) -> dict[str, Any]:
-    function = target.__init__ if isinstance(target, type) else target  # type: ignore[misc]
+    function = target.__init__ if isinstance(target, type) else target  # type: ignore[misc]  # it is only read
     hints = get_type_hints(function if inspect.isroutine(function) else type(function).__call__, include_extras=True)
     options = {}
     for name, parameter in inspect.signature(target).parameters.items():

@@ -22,9 +22,13 @@ import attrs
 from ergaster.secrets import Secret
 from ergaster.suggestions import did_you_mean, shorten
 
-__all__ = ["Problem", "at", "describe_type", "describe_value", "field_types", "init_fields", "load", "load_fields"]
+__all__ = ["REST", "Problem", "at", "describe_type", "describe_value", "field_types", "init_fields", "load", "load_fields"]
+
+REST: Final = "ergaster.rest"
+"""Metadata key of the one mapping field of a class that takes every key which is no other field's."""
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]{1,60}\Z")
+_DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?\Z")
 _SEQUENCES = (list, tuple, set, frozenset)
 
 
@@ -81,6 +85,8 @@ def _load_class(hint: object, target: type, value: object, path: str, problems: 
         return _load_sequence(hint, target, value, path, problems)
     if target in (dict, Mapping) or target.__name__ == "MutableMapping":
         return _load_mapping(hint, value, path, problems)
+    if hasattr(target, "load_data"):
+        return target.load_data(value, path, problems)
     if attrs.has(target) and isinstance(value, Mapping):
         return load_fields(target, value, path, problems)
     if _is_instance(value, target):
@@ -111,19 +117,41 @@ def load_fields(
     """
     before = len(problems)
     hints, fields = field_types(cls), init_fields(cls)
-    for key in value:
-        if key not in fields:
-            guess = did_you_mean(str(key), fields)
-            known = (
-                f"{' Known' if guess else '; known'}: {', '.join(sorted(fields)) or 'none'}" if tell_known or not guess else ""
-            )
-            problems.append(Problem(at(path, key), f"unknown {noun}{guess}{known}"))
+    collecting = next((attribute for attribute in fields.values() if REST in attribute.metadata), None)
+    if collecting is not None:
+        fields.pop(collecting.alias or collecting.name)
+    others = {key: item for key, item in value.items() if key not in fields}
+    arguments = _load_known(hints, fields, value, path, problems)
+    if collecting is not None:
+        arguments[collecting.alias or collecting.name] = load(hints[collecting.name], others, path, problems)
+    else:
+        problems.extend(_unknown(key, fields, path, noun, tell_known) for key in others)
+    return _make(cls, arguments, path, problems, before)
+
+
+def _unknown(key: object, fields: Collection[str], path: str, noun: str, tell_known: bool) -> Problem:
+    guess = did_you_mean(str(key), fields)
+    known = f"{' Known' if guess else '; known'}: {', '.join(sorted(fields)) or 'none'}" if tell_known or not guess else ""
+    return Problem(at(path, key), f"unknown {noun}{guess}{known}")
+
+
+def _load_known(
+    hints: Mapping[str, object],
+    fields: Mapping[str, attrs.Attribute[Any]],
+    value: Mapping[Any, object],
+    path: str,
+    problems: list[Problem],
+) -> dict[str, object]:
     arguments = {}
     for name, attribute in fields.items():
         if name in value:
             arguments[name] = load(hints[attribute.name], value[name], at(path, name), problems)
         elif attribute.default is attrs.NOTHING:
             problems.append(Problem(at(path, name), "is missing"))
+    return arguments
+
+
+def _make(cls: type, arguments: Mapping[str, object], path: str, problems: list[Problem], before: int) -> Any:
     if len(problems) > before:
         return None
     try:
@@ -282,6 +310,10 @@ def _is_finite(value: object) -> bool:
     return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
 
 
+def _is_decimal(value: object) -> bool:
+    return value.is_finite() if isinstance(value, Decimal) else isinstance(value, str) and bool(_DECIMAL.match(value))
+
+
 _SCALARS: Final[dict[type, Callable[..., object]]] = {
     object: lambda value, _path, _problems: value,
     type(None): _scalar(type(None), lambda value: value is None, _same),
@@ -292,9 +324,7 @@ _SCALARS: Final[dict[type, Callable[..., object]]] = {
     bytes: _scalar(bytes, lambda value: isinstance(value, bytes), _same),
     Secret: _scalar(Secret, lambda value: isinstance(value, (str, Secret)), Secret),
     Path: _scalar(Path, lambda value: isinstance(value, (str, Path)), Path),
-    Decimal: _scalar(
-        Decimal, lambda value: isinstance(value, (Decimal, str)) or _is_finite(value), lambda value: Decimal(str(value))
-    ),
+    Decimal: _scalar(Decimal, lambda value: _is_finite(value) or _is_decimal(value), lambda value: Decimal(str(value))),
     datetime: _scalar(datetime, lambda value: isinstance(value, datetime), _same),
     date: _scalar(date, lambda value: isinstance(value, date) and not isinstance(value, datetime), _same),
     time: _scalar(time, lambda value: isinstance(value, time), _same),

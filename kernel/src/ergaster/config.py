@@ -1,0 +1,351 @@
+"""`ergaster.toml`: read strictly, with every problem at once and its path."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+from attrs import field, frozen
+
+from ergaster.contracts.model import ModelSettings
+from ergaster.contracts.toolkit import Effect
+from ergaster.errors import ConfigError, InvalidRef
+from ergaster.interpolation import interpolate
+from ergaster.limits import Limits
+from ergaster.refs import parse_ref
+from ergaster.structure import REST, Problem, at, describe_value, load_fields
+
+__all__ = [
+    "AgentConfig",
+    "Config",
+    "FeatureSetting",
+    "KernelConfig",
+    "KnowledgeConfig",
+    "ModelConfig",
+    "PluginUse",
+    "TeamConfig",
+    "WorkflowConfig",
+    "config_schema",
+    "load_config",
+    "parse_config",
+]
+
+Ruling: TypeAlias = Literal["allow", "ask", "deny"]
+FeatureSetting: TypeAlias = bool | str | Mapping[str, object] | Sequence[str | Mapping[str, object]]
+"""On or off, a mode or a name, options, or a list of names."""
+
+MAX_BYTES: Final = 4 * 1024 * 1024
+RESERVED: Final = frozenset({"agent", "kernel", "name", "parent", "run_id", "team", "use"})
+"""Keys of an agent that cannot be the names of features."""
+
+NAME_PATTERN: Final = r"^[^\u0000-\u0020:/\\]{1,64}$"
+_NAME = re.compile(NAME_PATTERN[:-1] + r"\Z")
+
+
+def _options_repr(options: Mapping[str, object]) -> str:
+    """Options may hold keys and passwords."""
+    return "{" + ", ".join(f"{key}: …" for key in options) + "}"
+
+
+def _use_repr(use: str) -> str:
+    return repr(str(parse_ref(use)))
+
+
+@frozen
+class PluginUse:
+    """A plugin and its options: `"files"` or `{ use = "files", root = "./notes" }`.
+
+    Attributes:
+        use: The reference: a plugin's name, `plugin:name`, a URL, or an alias of the table `models`.
+        options: Options of the plugin.
+    """
+
+    use: str = field(repr=_use_repr)
+    options: Mapping[str, object] = field(factory=dict, repr=_options_repr, metadata={REST: True})
+
+    @classmethod
+    def load_data(cls, value: object, path: str, problems: list[Problem]) -> PluginUse | None:
+        """Read the short or the long form."""
+        if isinstance(value, str):
+            return cls(value) if _is_ref(value, path, problems) else None
+        if isinstance(value, PluginUse):
+            return value
+        if not isinstance(value, Mapping):
+            problems.append(Problem(path, f"expected a plugin's name or a table with 'use', got {describe_value(value)}"))
+            return None
+        loaded: PluginUse | None = load_fields(cls, value, path, problems)
+        return loaded if loaded is not None and _is_ref(loaded.use, at(path, "use"), problems) else None
+
+
+def _is_ref(text: str, path: str, problems: list[Problem]) -> bool:
+    try:
+        parse_ref(text)
+    except InvalidRef:  # its message repeats the text, which may hold a secret
+        problems.append(
+            Problem(path, "is no plugin reference; write 'plugin', 'plugin:name' or a URL whose scheme is the plugin")
+        )
+        return False
+    return True
+
+
+@frozen(kw_only=True)
+class AgentConfig:
+    """An agent. Any other key is the name of a feature: `learning = true`, `guardrails = ["pii"]`.
+
+    Attributes:
+        model: The model: a reference, an alias of the table `models`, or `auto`.
+        description: What it is good for, for models that choose among agents.
+        instructions: The system prompt.
+        tools: Toolkits.
+        storage: Where sessions and runs are kept.
+        limits: Hard bounds of a run.
+        settings: Settings of every model call.
+        tool_choice: `auto`, `none`, `required`, or a tool's name.
+        input_schema: JSON Schema that inputs must fit.
+        output_schema: JSON Schema that answers must fit.
+        features: The features by name.
+    """
+
+    model: PluginUse = field(factory=lambda: PluginUse("auto"))
+    description: str = ""
+    instructions: str = ""
+    tools: Sequence[PluginUse] = ()
+    storage: PluginUse | None = None
+    limits: Limits | None = None
+    settings: ModelSettings | None = None
+    tool_choice: str = "auto"
+    input_schema: Mapping[str, object] | None = None
+    output_schema: Mapping[str, object] | None = None
+    features: Mapping[str, FeatureSetting] = field(factory=dict, repr=_options_repr, metadata={REST: True})
+
+
+@frozen(kw_only=True)
+class ModelConfig:
+    """An alias for a model with options. Any other key is an option of the plugin.
+
+    Attributes:
+        use: The reference of the model.
+        fallback: Models to try in turn when this one is not available.
+        options: Options of the plugin.
+    """
+
+    use: str = field(repr=_use_repr)
+    fallback: Sequence[PluginUse] = ()
+    options: Mapping[str, object] = field(factory=dict, repr=_options_repr, metadata={REST: True})
+
+    @classmethod
+    def load_data(cls, value: object, path: str, problems: list[Problem]) -> ModelConfig | None:
+        """Read the table, or a reference alone."""
+        if isinstance(value, str):
+            return cls(use=value) if _is_ref(value, path, problems) else None
+        if not isinstance(value, Mapping):
+            problems.append(Problem(path, f"expected a model's reference or a table with 'use', got {describe_value(value)}"))
+            return None
+        loaded: ModelConfig | None = load_fields(cls, value, path, problems)
+        return loaded if loaded is not None and _is_ref(loaded.use, at(path, "use"), problems) else None
+
+
+@frozen(kw_only=True)
+class KnowledgeConfig:
+    """A body of knowledge. Any other key is an option of the knowledge plugin.
+
+    Attributes:
+        sources: Files, patterns and URLs to read, or tables with options.
+        vector_store: Where it is kept.
+        embedder: What turns text into vectors.
+        reranker: What orders the results again.
+        chunker: What cuts texts into pieces.
+        options: Options of the knowledge plugin.
+    """
+
+    sources: Sequence[str | Mapping[str, object]] = ()
+    vector_store: PluginUse | None = None
+    embedder: PluginUse | None = None
+    reranker: PluginUse | None = None
+    chunker: PluginUse | None = None
+    options: Mapping[str, object] = field(factory=dict, repr=_options_repr, metadata={REST: True})
+
+
+@frozen(kw_only=True)
+class TeamConfig:
+    """A team. Any other key is the name of a feature, as with agents.
+
+    Attributes:
+        members: Agents and teams of this file, by name.
+        strategy: How they work together; options such as `leader` in the long form.
+        description: What it is good for, for models that choose among teams.
+        instructions: What every member is told.
+        storage: Where sessions and runs are kept.
+        limits: Hard bounds of a run of the whole team.
+        features: The features by name.
+    """
+
+    members: Sequence[str]
+    strategy: PluginUse = field(factory=lambda: PluginUse("sequential"))
+    description: str = ""
+    instructions: str = ""
+    storage: PluginUse | None = None
+    limits: Limits | None = None
+    features: Mapping[str, FeatureSetting] = field(factory=dict, repr=_options_repr, metadata={REST: True})
+
+
+@frozen(kw_only=True)
+class WorkflowConfig:
+    """A workflow; its steps, and any other key, are read by the workflow plugin.
+
+    Attributes:
+        steps: What is done, in order.
+        schedule: When it runs, as five fields of cron.
+        options: Options of the workflow plugin.
+    """
+
+    steps: Sequence[Mapping[str, object]]
+    schedule: str | None = None
+    options: Mapping[str, object] = field(factory=dict, repr=_options_repr, metadata={REST: True})
+
+
+@frozen(kw_only=True)
+class KernelConfig:
+    """Which plugins count.
+
+    Attributes:
+        trust: Plugins that may say what names mean, and shadow names: observers or distributions, by name.
+        pick: For a name that several distributions provide, the distribution to use; the key is `name` or `kind:name`.
+        disable: Names of plugins or modules that are left out.
+    """
+
+    trust: Sequence[str] = ()
+    pick: Mapping[str, str] = field(factory=dict)
+    disable: Sequence[str] = ()
+
+
+@frozen(kw_only=True)
+class Config:
+    """A configuration.
+
+    Attributes:
+        agents: The agents by name.
+        models: Aliases for models.
+        knowledge: Bodies of knowledge.
+        teams: The teams by name.
+        workflows: The workflows by name.
+        policy: What tools may do: a ruling for each effect.
+        kernel: Which plugins count.
+        base_dir: The folder of the file, from which relative paths start.
+    """
+
+    agents: Mapping[str, AgentConfig] = field(factory=dict)
+    models: Mapping[str, ModelConfig] = field(factory=dict)
+    knowledge: Mapping[str, KnowledgeConfig] = field(factory=dict)
+    teams: Mapping[str, TeamConfig] = field(factory=dict)
+    workflows: Mapping[str, WorkflowConfig] = field(factory=dict)
+    policy: Mapping[Effect, Ruling] = field(factory=dict)
+    kernel: KernelConfig = field(factory=KernelConfig)
+    base_dir: Path = field(factory=Path.cwd, metadata={"ergaster.derived": True})
+
+
+TABLES_OF_NAMES: Final = ("agents", "models", "knowledge", "teams", "workflows")
+_WITH_FEATURES: Final = ("agents", "teams")
+
+
+def load_config(path: str | Path) -> Config:
+    """Read a configuration file.
+
+    Args:
+        path: The file, TOML in UTF-8, at most 4 MiB.
+
+    Raises:
+        ConfigError: If it cannot be read, is no TOML (with line and column), or has problems: all of them, with paths.
+    """
+    path = Path(path)
+    return _parse(_parse_toml(_read(path), path), path.absolute().parent, str(path))
+
+
+def parse_config(mapping: Mapping[str, Any], base_dir: str | Path | None = None) -> Config:
+    """Read a configuration from a mapping.
+
+    Args:
+        mapping: What the file would hold.
+        base_dir: The folder from which relative paths start; the working directory by default.
+
+    Raises:
+        ConfigError: If it has problems: all of them, with paths.
+    """
+    if not isinstance(mapping, Mapping):
+        raise ConfigError(f"the configuration is {describe_value(mapping)}; expected a table")
+    return _parse(mapping, Path(base_dir) if base_dir is not None else Path.cwd(), "the configuration")
+
+
+def config_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of the file, for editors."""
+    from ergaster.config_schema import schema_of_config
+
+    return schema_of_config()
+
+
+def _read(path: Path) -> str:
+    try:
+        if not path.is_file():
+            what = "is no plain file" if path.exists() else "does not exist"
+            raise ConfigError(f"{path} {what}; name a file such as ergaster.toml, or write one with: ergaster new agent")
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror or error}; check its path and its permissions") from error
+    except ValueError as error:
+        raise ConfigError(f"{str(path)!r} is no path of a file: {error}") from error
+    if len(content) > MAX_BYTES:
+        raise ConfigError(f"{path} is larger than {MAX_BYTES // 1024 // 1024} MiB; is it the right file?")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}:{line}: is not UTF-8; save it as UTF-8 text") from error
+
+
+def _parse_toml(text: str, path: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        reason, _, place = str(error).rpartition(" (at ")
+        found = re.search(r"line (\d+), column (\d+)", place)
+        where = f"{path}:{found[1]}:{found[2]}" if found else f"{path}:{text.count(chr(10)) + 1}"
+        raise ConfigError(f"{where}: {reason or error}; correct the TOML there") from error
+    except (ValueError, RecursionError) as error:
+        text = "it nests too deeply" if isinstance(error, RecursionError) else "it has a number or date that is out of range"
+        raise ConfigError(f"{path}: {text}") from error
+
+
+def _parse(mapping: Mapping[str, Any], base_dir: Path, name: str) -> Config:
+    problems: list[Problem] = []
+    filled = interpolate(mapping, os.environ, problems)
+    unfilled = {problem.path for problem in problems}  # these have no value, and would be a problem a second time
+    _check_names(filled, problems)
+    if filled.pop("base_dir", None) is not None:
+        problems.append(Problem("base_dir", "unknown key; it is always the folder of the file"))
+    structural: list[Problem] = []
+    config: Config | None = load_fields(Config, {**filled, "base_dir": base_dir}, "", structural)
+    problems.extend(problem for problem in structural if problem.path not in unfilled)
+    if problems or config is None:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise ConfigError(f"{name} has {count}:", problems=[str(problem) for problem in problems])
+    return config
+
+
+def _check_names(filled: Mapping[str, Any], problems: list[Problem]) -> None:
+    rule = "is no name; it has 1 to 64 characters, none of them a space, ':', '/' or '\\'"
+    for table in TABLES_OF_NAMES:
+        entries = filled.get(table)
+        for name, entry in entries.items() if isinstance(entries, Mapping) else ():
+            path = at(table, name)
+            if not _NAME.match(str(name)):
+                problems.append(Problem(path, rule))
+            reserved = RESERVED.intersection(entry) if table in _WITH_FEATURES and isinstance(entry, Mapping) else ()
+            problems.extend(
+                Problem(at(path, key), "is reserved; it cannot be the name of a feature") for key in sorted(reserved)
+            )

@@ -73,7 +73,9 @@ class Spec(Generic[T_co]):
         factory: Makes the object; synchronous, without I/O.
         settings: An attrs class with typed, documented fields and defaults; its fields are the options.
         summary: One line for `ergaster plugins list`.
-        env: Environment variables that it reads.
+        env: Environment variables that hold its key; without one of them set, it needs none or cannot work.
+        auto: For a model, the reference that `model = "auto"` uses when the key is there; empty keeps it out. A model
+            with `auto` and without `env` is the local fallback.
     """
 
     name: str
@@ -81,3 +83,4 @@ class Spec(Generic[T_co]):
     settings: type | None = field(default=None, kw_only=True)
     summary: str = field(default="", kw_only=True)
     env: tuple[str, ...] = field(default=(), kw_only=True)
+    auto: str = field(default="", kw_only=True)

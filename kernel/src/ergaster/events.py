@@ -378,6 +378,7 @@ class StepStarted(Event):
     """A named step of a feature or a workflow begins."""
 
     kind: ClassVar[str] = "step_started"
+    is_durable: ClassVar[bool] = False
     name: str
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "Json",
     "JsonObject",
     "Media",
+    "MediaPart",
     "Message",
     "Part",
     "Reasoning",
@@ -113,6 +114,9 @@ class File(Media):
     """A document."""
 
 
+MediaPart: TypeAlias = Image | Audio | Video | File
+
+
 @frozen
 class Reasoning:
     """What the model thought, as far as the provider shows it.
@@ -162,7 +166,7 @@ class ToolResult:
     call_id: str
     name: str
     content: str = field(default="", kw_only=True)
-    media: tuple[Media, ...] = field(default=(), kw_only=True)
+    media: tuple[MediaPart, ...] = field(default=(), kw_only=True)
     is_error: bool = field(default=False, kw_only=True)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from contextvars import ContextVar
+from pathlib import Path
 
 from attrs import field, frozen
 
 from ergaster.errors import InvalidRef
 
-__all__ = ["Ref", "parse_ref"]
+__all__ = ["Ref", "base_dir", "parse_ref", "resolve_path"]
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]*\Z")
 
@@ -59,3 +61,17 @@ def parse_ref(text: str) -> Ref:
     if colon and not rest:
         raise InvalidRef(f"{text!r} ends with a colon; write {plugin!r}, or {plugin + ':name'!r} with a name behind it")
     return Ref(plugin, rest)
+
+
+base_dir: ContextVar[Path | None] = ContextVar("ergaster_base_dir", default=None)
+"""The folder that relative paths of a configuration start from; None is the working directory."""
+
+
+def resolve_path(path: str | Path) -> Path:
+    """Return a path that a configuration names, relative to the folder of its file; `~` is the home folder.
+
+    Factories call it, since they run while the configuration is put together.
+    """
+    path = Path(path).expanduser()
+    base = base_dir.get()
+    return path if base is None else base / path

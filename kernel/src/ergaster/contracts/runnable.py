@@ -19,8 +19,9 @@ Input: TypeAlias = str | Message | Part | Sequence[Message | Part] | Mapping[str
 class Runnable(Protocol):
     """Something that turns an input into a stream of events, can be resumed and can be cancelled.
 
-    The stream ends with exactly one terminal event. Closing the iterator early cancels a run that nobody else
-    watches. A nested run receives its parent's context: it shares its limits and extends its path.
+    The stream ends with exactly one terminal event. Closing the iterator early, or cancelling the task that reads it,
+    interrupts the run: its work stops, and with a storage it can be resumed; only `acancel` ends it. A nested run
+    receives its parent's context: it shares its limits and extends its path.
     """
 
     @property

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from attrs import evolve, field, frozen
 
 from ergaster.contracts.context import ToolContext
-from ergaster.messages import Json, JsonObject, Media
+from ergaster.messages import Json, JsonObject, MediaPart
 
 __all__ = ["Effect", "Tool", "ToolHook", "ToolOutput", "Toolkit"]
 
@@ -27,7 +27,7 @@ class ToolOutput:
     """
 
     content: str = ""
-    media: tuple[Media, ...] = field(default=(), kw_only=True)
+    media: tuple[MediaPart, ...] = field(default=(), kw_only=True)
     data: Json = field(default=None, kw_only=True)
 
 

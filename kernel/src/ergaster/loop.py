@@ -1,0 +1,347 @@
+"""The run loop: build the request, call the model, run its tool calls, until there is an answer.
+
+What comes next is read from the run's state alone, so that a resumed run goes the same way as one that was never
+interrupted. Abilities do not live here: they are features.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from operator import is_
+from time import perf_counter
+
+from attrs import evolve
+
+from ergaster.calls import run_tools
+from ergaster.contracts.context import Turn
+from ergaster.contracts.model import Delta, ModelRequest, ModelResponse
+from ergaster.contracts.strategy import Strategy, TeamView
+from ergaster.errors import (
+    InvalidInput,
+    InvalidOutput,
+    LimitReached,
+    ModelError,
+    RunCancelledError,
+    RunError,
+    RunFenced,
+    RunFinished,
+)
+from ergaster.events import (
+    ErrorInfo,
+    Event,
+    MessageAdded,
+    ModelCompleted,
+    ModelStarted,
+    OutputDelta,
+    ReasoningDelta,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    TextDelta,
+    ToolArgumentsDelta,
+)
+from ergaster.messages import Json, Message, Part, Reasoning, StopReason, Text, ToolCall, ToolResult
+from ergaster.output import PartialOutput, read_output
+from ergaster.run import Closing, Interrupted, Run
+from ergaster.sessions import save_run
+from ergaster.transcript import repair, unique_call_ids
+
+__all__ = ["execute", "orchestrate", "save_record"]
+
+MAX_TEXT = 1024 * 1024
+"""Characters of one text part of a reply that are kept; the rest is cut with a visible mark."""
+
+
+async def execute(run: Run) -> AsyncIterator[Event]:
+    """Work on a run that was claimed and yield its events; the last one is terminal.
+
+    Cancelling the reader, or closing the iterator, leaves the run as its journal has it, to be resumed.
+    """
+    try:
+        async with Closing(run.plan.stream_run(run, lambda: (run.plan.work or _work)(run))()) as events:
+            async for event in events:
+                yield event
+                if event.is_terminal and event.run_id == run.run_id:
+                    return
+    except (Interrupted, RunCancelledError, RunFenced, RunFinished, Exception) as error:  # boundary: a run's errors are events
+        async for event in _end_with(run, error):
+            yield event
+
+
+async def _end_with(run: Run, error: Exception) -> AsyncIterator[Event]:
+    """Turn what ended the run into its terminal event."""
+    try:
+        if isinstance(error, Interrupted):
+            await run.journal.catch_up()
+            error = run.interrupt.reason or RunCancelledError("the run was cancelled", run_id=run.run_id)
+        if not isinstance(error, RunCancelledError | RunFenced | RunFinished):
+            await run.journal.append(_failure(run, error))
+            await save_record(run, is_live=False)
+            error = RunFinished("failed", run_id=run.run_id)
+    except (RunCancelledError, RunFenced, RunFinished) as ended:
+        error = ended
+    except Exception as broken:  # boundary: the storage failed as well; the stream still ends with one terminal event
+        broken.__context__ = error
+        run.journal.tell(_failure(run, broken))
+    last: Event | None = None
+    for event in run.drain():
+        last = event
+        yield event
+    if last is None or not last.is_terminal:
+        if isinstance(error, RunCancelledError):
+            closing: Event = RunCancelled(usage=run.usage)
+        else:
+            closing = _failure(run, error)
+        closing.run_id, closing.path, closing.seq = run.run_id, run.path, run.state_of_run.seq
+        yield closing
+
+
+def _failure(run: Run, error: Exception) -> RunFailed:
+    can_retry = bool(getattr(error, "can_retry", False))
+    info = ErrorInfo(type(error).__name__, str(error), can_retry)
+    return RunFailed(error=info, usage=run.usage, exception=error)
+
+
+async def orchestrate(team: TeamView, strategy: Strategy, run: Run) -> AsyncIterator[Event]:
+    """Let a strategy work on a run; its own `RunCompleted`, which nobody has journalled, completes the run."""
+    await run.interrupt.guard(run.plan.open())
+    async for event in run.guarded(strategy.orchestrate(team, run.input, run)):
+        for waiting in run.drain():
+            yield waiting
+        if isinstance(event, RunCompleted) and event.run_id in ("", run.run_id):
+            await run.interrupt.guard(_complete(run, event.text, event.output, event.stop_reason))
+            for waiting in run.drain():
+                yield waiting
+            return
+        yield event
+    raise RunError(f"the strategy of {team.name} ended without an answer", run_id=run.run_id)
+
+
+async def _work(run: Run) -> AsyncIterator[Event]:
+    state = run.state_of_run
+    await run.interrupt.guard(_prepare(run))
+    while True:
+        for event in run.drain():
+            yield event
+        if state.open_calls:
+            async for event in run_tools(run):
+                yield event
+            if state.status == "paused":
+                return
+            await run.save_states()
+            continue
+        last = state.messages[-1]
+        if (ending := next((call for call in state.calls.values() if call.ends_run), None)) and last.role == "tool":
+            result = ending.result or ToolResult(ending.call.id, ending.call.name)
+            await run.interrupt.guard(_complete(run, result.content, None, StopReason.STOP))
+        elif last.role == "assistant":
+            await run.interrupt.guard(_settle_answer(run, last))
+        else:
+            async for event in _call_model(run):
+                yield event
+            continue
+        if state.status == "completed":
+            for event in run.drain():
+                yield event
+            return
+
+
+async def _prepare(run: Run) -> None:
+    """Build what stands before the run's own messages: the system prompt and what features recall."""
+    plan = run.plan
+    await plan.open()
+    if plan.tool_factory is not None:
+        run.plan = plan = evolve(plan, tools={**plan.tools, **plan.tool_factory(run)}, tool_factory=None)
+        plan.is_open = True
+    prefix: list[Message] = []
+    if plan.instructions or plan.toolkits or plan.instruct or plan.output_schema is not None:
+        system = await plan.system_prompt(run)
+        if system:
+            prefix.append(Message("system", system))
+    for prepend in plan.prepend:
+        prefix.extend(await prepend(run))
+    run.prefix = (*prefix, *plan.examples)
+
+
+async def _call_model(run: Run) -> AsyncIterator[Event]:
+    state, plan = run.state_of_run, run.plan
+    is_last = state.final_calls > 0
+    if not is_last and (reached := run.budget.exhausted()) is not None:
+        if plan.limits.on_limit == "fail" or reached.limit == "seconds":
+            raise reached
+        await run.journal.append(MessageAdded(message=_limit_notice(reached), reason="limit"))
+        is_last = True
+    has_native_schema = plan.output_schema is not None and plan.model.capabilities.schema_output
+    request = ModelRequest(
+        messages=repair((*run.prefix, *state.messages)),
+        tools=() if is_last else plan.specs,
+        tool_choice=plan.tool_choice,
+        output_schema=plan.output_schema if has_native_schema else None,
+        settings=plan.settings,
+    )
+    run.journal.tell(ModelStarted(model=plan.model.name, call=len(state.model_calls) + 1))
+    for event in run.drain():
+        yield event
+    run.budget.spend(model_calls=1)
+    started = perf_counter()
+    first: float | None = None
+    response: ModelResponse | None = None
+    partial = PartialOutput() if plan.output_schema is not None and run.is_streaming else None
+    async for item in run.guarded(plan.call_model(run, lambda request: _attempts(run, request))(request)):
+        if isinstance(item, ModelResponse):
+            response = item
+            continue
+        if first is None:
+            first = perf_counter() - started
+        yield _delta_event(run, item)
+        if partial is not None and item.kind == "text" and (value := partial.feed(item.text)) is not None:
+            run.journal.tell(OutputDelta(value=value))
+        for event in run.drain():
+            yield event
+    if response is None:
+        raise ModelError(f"the model {plan.model.name!r} ended its stream without a reply", provider=plan.model.provider)
+    run.budget.spend(usage=response.usage)
+    await run.interrupt.guard(
+        run.journal.append(
+            ModelCompleted(
+                message=_tidy(response.message, state.call_ids, drop_calls=is_last),
+                model=response.model or plan.model.name,
+                stop_reason=StopReason.LIMIT if is_last else response.stop_reason,
+                usage=response.usage,
+                response_id=response.response_id,
+                duration=perf_counter() - started,
+                time_to_first_token=first,
+            )
+        )
+    )
+
+
+def _delta_event(run: Run, delta: Delta) -> Event:
+    event: Event
+    if delta.kind == "text":
+        event = TextDelta(text=delta.text)
+    elif delta.kind == "reasoning":
+        event = ReasoningDelta(text=delta.text)
+    else:
+        event = ToolArgumentsDelta(text=delta.text, call_id=delta.call_id, name=delta.name, index=delta.index)
+    return run.journal.stamp(event)
+
+
+async def _attempts(run: Run, request: ModelRequest) -> AsyncIterator[Delta | ModelResponse]:
+    """Call the model; what failed for a passing reason before anything was shown is tried again."""
+    model, limits = run.plan.model, run.plan.limits
+    shown = False
+
+    async def once() -> AsyncIterator[Delta | ModelResponse]:
+        nonlocal shown
+        if not run.is_streaming:
+            yield await model.generate(request)
+            return
+        async for item in model.stream(request):
+            shown = True
+            yield item
+
+    def decide(error: Exception) -> bool | timedelta:
+        return False if shown else _retry_wait(error)
+
+    failures: list[ModelError] = []
+    try:
+        async for item in once():
+            yield item
+    except ModelError as error:
+        if limits.model_retries < 1 or not decide(error):
+            raise
+        failures.append(error)
+    if not failures:
+        return
+    import stamina
+
+    # The first try went without the retry library, which a good day never needs; it is told of the failure here.
+    context = stamina.retry_context(
+        on=decide, attempts=limits.model_retries + 1, timeout=limits.retry_seconds, wait_initial=0.2, wait_max=30.0
+    )
+    async for attempt in context:
+        with attempt:
+            if failures:
+                raise failures.pop()
+            async for item in once():
+                yield item
+
+
+def _retry_wait(error: Exception) -> bool | timedelta:
+    """Say whether a failed model call may be tried again; as a time when the provider named one."""
+    if not isinstance(error, ModelError) or not error.can_retry:
+        return False
+    return True if error.retry_after is None else timedelta(seconds=error.retry_after)
+
+
+async def _settle_answer(run: Run, message: Message) -> None:
+    """Complete the run with the answer, or send it back when it does not fit the output schema."""
+    state, plan = run.state_of_run, run.plan
+    if plan.output is None or state.stop_reason is StopReason.REFUSAL:
+        await _complete(run, message.text, None, state.stop_reason)
+        return
+    try:
+        value = read_output(message.text, plan.output)
+    except InvalidInput as error:
+        if state.repairs >= plan.limits.output_retries or run.budget.exhausted() is not None:
+            raise InvalidOutput(
+                f"the answer does not fit the output schema after {state.repairs + 1} attempts",
+                problems=error.problems or (str(error),),
+            ) from error
+        text = (
+            f"That answer does not fit the required form. {error}\nAnswer again with one corrected JSON value and nothing else."
+        )
+        await run.journal.append(MessageAdded(message=Message("user", text), reason="repair"))
+        return
+    await _complete(run, message.text, plan.output.dump(value), state.stop_reason)
+
+
+async def _complete(run: Run, text: str, output: Json, stop_reason: StopReason) -> None:
+    await run.save_states()
+    state = run.state_of_run
+    if run.session is not None:
+        await run.session.add_turn(
+            Turn(run.run_id, run.plan.name, tuple(state.messages), state.user_id, metadata=state.metadata)
+        )
+    await run.journal.append(RunCompleted(text=text, output=output, stop_reason=stop_reason, usage=state.usage))
+    await asyncio.gather(save_record(run, is_live=False), _touch_session(run))
+    for after in run.plan.after_run:
+        await after(run)
+
+
+async def save_record(run: Run, *, is_live: bool) -> None:
+    """Write the run's record as its state has it."""
+    if run.storage is not None:
+        await save_run(run.storage, run.tenant, run.state_of_run, created_at=run.created_at, is_live=is_live)
+
+
+async def _touch_session(run: Run) -> None:
+    if run.session is not None:
+        await run.session.update(finished_turn=True)
+
+
+def _tidy(message: Message, taken: set[str], *, drop_calls: bool) -> Message:
+    """Return the reply as it is kept: unique call ids, bounded texts, and no calls where none were offered."""
+    if drop_calls and message.tool_calls:
+        message = evolve(message, parts=tuple(part for part in message.parts if part not in message.tool_calls))
+    if message.tool_calls:
+        message = unique_call_ids(message, taken)
+    parts = tuple(_cut(part) for part in message.parts)
+    return message if all(map(is_, parts, message.parts)) else evolve(message, parts=parts)
+
+
+def _cut(part: Part) -> Part:
+    if isinstance(part, Text | Reasoning) and len(part.text) > MAX_TEXT:
+        return evolve(part, text=f"{part.text[:MAX_TEXT]}\n[… {len(part.text) - MAX_TEXT} characters cut]")
+    if isinstance(part, ToolCall) and len(part.arguments) > MAX_TEXT:
+        return evolve(part, arguments=part.arguments[:MAX_TEXT])
+    return part
+
+
+def _limit_notice(reached: LimitReached) -> Message:
+    return Message(
+        "user", f"The limit of {reached.limit.replace('_', ' ')} is reached. Give your final answer now, without tools."
+    )

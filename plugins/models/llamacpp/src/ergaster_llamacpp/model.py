@@ -121,6 +121,16 @@ class LlamaCppModel(Model):
         """
         await self._connected()
 
+    def request_count(self) -> int:
+        """Return how many completions the server has begun since it was started, as the server itself counts.
+
+        Raises:
+            Unsupported: If the server is not one that Ergaster started, or none is running yet.
+        """
+        from ergaster_llamacpp.counting import request_count
+
+        return request_count(self.server_url or "", cache_dir=self._settings.cache_dir)
+
     async def generate(self, request: ModelRequest) -> ModelResponse:
         """Return the whole reply to *request*."""
         connection = await self._connected()

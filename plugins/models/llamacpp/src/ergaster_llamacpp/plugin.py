@@ -6,7 +6,7 @@ from ergaster.catalog import Spec
 from ergaster.contracts.model import Model
 from ergaster.hookspecs import hookimpl
 from ergaster_llamacpp.model import llamacpp
-from ergaster_llamacpp.settings import ENV_CACHE, ENV_KEY, ENV_URL, LlamaCppSettings
+from ergaster_llamacpp.settings import LlamaCppSettings
 
 __all__ = ["ergaster_models"]
 
@@ -20,6 +20,6 @@ def ergaster_models() -> list[Spec[Model]]:
             llamacpp,
             settings=LlamaCppSettings,
             summary="Local models in a llama.cpp server, without a key",
-            env=(ENV_URL, ENV_KEY, ENV_CACHE),
+            auto="llamacpp",  # without `env`: it needs no key, and serves where no provider's key is there
         )
     ]

@@ -235,8 +235,13 @@ class Offers:
         elif not self._all and not installed().entries:
             steps.append(_nothing_installed())
         elif not steps:
-            steps.append(f"installed are: {', '.join(here)}" if here else f"no {kind.replace('_', ' ')} is installed")
+            steps.append(_listed(here) if here else f"no {kind.replace('_', ' ')} is installed")
         return "; ".join(step for step in steps if step)
+
+
+def _listed(names: tuple[str, ...], limit: int = 10) -> str:
+    more = f" and {len(names) - limit} more; see: ergaster plugins list" if len(names) > limit else ""
+    return f"installed are: {', '.join(names[:limit])}{more}"
 
 
 def _near_extra(name: str) -> list[str]:

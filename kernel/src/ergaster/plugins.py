@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType, ModuleType
 from typing import Any
 
 import pluggy
 
 from ergaster.catalog import KINDS, Kind, Spec
-from ergaster.discovery import Entry, import_target, installed
+from ergaster.discovery import Entry, installed
 from ergaster.errors import ErgasterError, PluginConflict, PluginError, PluginLoadFailed
-from ergaster.failures import PluginFailure, failure_of, load_failed, told
+from ergaster.failures import PluginFailure, load_failed, told
 from ergaster.inventory import InstalledDistribution, InstalledPlugin, State, by_distribution
+from ergaster.loading import Loader
+from ergaster.observers import Observers
 from ergaster.offers import OBSERVER, Offer, Offers
 from ergaster.refs import Ref, parse_ref
 from ergaster.registration import Registration, as_hook_module
-from ergaster.settings import settings_from, spec_for, title
+from ergaster.settings import settings_from, title
 
 __all__ = ["InstalledDistribution", "InstalledPlugin", "PluginFailure", "PluginManager"]
-
-
-_FAILED = "ergaster_plugin_failed"
 
 
 class PluginManager:
@@ -49,12 +47,9 @@ class PluginManager:
         self._kinds = dict(KINDS)
         self._offers = Offers(self._kinds, trust=trust, pick=pick, disable=disable)
         self._has_trust = bool(trust)
-        self._lock = threading.RLock()
-        self._specs: dict[tuple[str, str, str], Spec[Any]] = {}
-        self._failures: list[PluginFailure] = []
-        self._failed: dict[object, PluginFailure] = {}
-        self._has_observers = False
         self._registration = Registration(self._kinds, self)
+        self._loader = Loader(self._kinds, self._offers, self._registration)
+        self._observers = Observers(self._loader, self._offers, self._registration)
 
     # --- names -------------------------------------------------------------------------------------------------------
 
@@ -71,7 +66,7 @@ class PluginManager:
     @property
     def failures(self) -> tuple[PluginFailure, ...]:
         """What went wrong so far, in order."""
-        return tuple(self._failures)
+        return self._loader.failures
 
     def names(self, kind: str) -> tuple[str, ...]:
         """Return the names that plugins of a kind have, sorted."""
@@ -97,15 +92,7 @@ class PluginManager:
             UnknownPlugin, PluginConflict: As `check`.
             PluginLoadFailed: If it could not be imported or registered; naming it again raises this again.
         """
-        offer = self._offers.choose(kind, name)
-        spec = self._specs.get((kind, name, offer.source))
-        if spec is not None:
-            return spec
-        self._load(offer)
-        spec = self._specs.get((kind, name, offer.source))
-        if spec is None:
-            raise load_failed(offer, self._why_missing(offer))
-        return spec
+        return self._loader.spec(self._offers.choose(kind, name))
 
     def create(self, kind: str, ref: str | Ref, options: Mapping[str, object] = MappingProxyType({})) -> Any:
         """Make the object that a reference names.
@@ -143,27 +130,7 @@ class PluginManager:
             PluginLoadFailed: If a trusted plugin cannot be loaded or raises.
         """
         parsed = ref if isinstance(ref, Ref) else parse_ref(ref)
-        if not self._has_trust:
-            return parsed
-        self._load_trusted_observers()
-        text = parsed.rest if parsed.is_url or not parsed.rest else f"{parsed.plugin}:{parsed.rest}"
-        for impl in self._registration.implementations("ergaster_resolve_ref"):
-            if not self._offers.is_trusted(self._offer_of(impl.plugin_name)):
-                continue
-            try:
-                given = {"kind": kind, "ref": text or parsed.plugin}
-                answer: Any = impl.function(*(given[name] for name in impl.argnames))
-                if answer is not None:
-                    return parse_ref(answer)
-            except Exception as error:  # boundary: an observer is the plugin's code
-                self._observer_failed(impl.plugin_name, "ergaster_resolve_ref", error)
-                raise PluginLoadFailed(
-                    f"the trusted plugin {impl.plugin_name!r} failed to resolve the {kind.replace('_', ' ')} {str(parsed)!r}: "
-                    f"{told(error)}; see: ergaster plugins doctor",
-                    kind=kind,
-                    name=parsed.plugin,
-                ) from error
-        return parsed
+        return self._observers.resolve(kind, parsed) if self._has_trust else parsed
 
     # --- registering -------------------------------------------------------------------------------------------------
 
@@ -186,16 +153,16 @@ class PluginManager:
         source = name or (module_name if isinstance(module_name, str) else f"{type(plugin).__qualname__}-{id(plugin):x}")
         if self._offers.is_disabled(source):
             return source
-        with self._lock:
+        with self._loader.lock:
             registered = self._registration.name_of(plugin)
             if registered is not None:
                 return registered
-            self.unregister(source)
+            self._loader.withdraw(source)
             try:
-                self._install(source, plugin, self._offers.declared(source) or None)
+                self._loader.install(source, plugin, self._offers.declared(source) or None)
             except (Exception, SystemExit) as error:  # boundary: hooks are the plugin's code
                 offer = Offer(OBSERVER, source, source)
-                failure = self._fail(source, offer, error)
+                failure = self._loader.fail(source, offer, error)
             else:
                 return source
         raise load_failed(offer, failure)
@@ -214,18 +181,11 @@ class PluginManager:
 
     def unregister(self, name: str) -> None:
         """Take out what was registered in process under *name*; objects that it made live on, its hooks are called no more."""
-        with self._lock:
-            if self._offers.declared(name):
-                return
-            self._registration.remove(name)
-            self._offers.withdraw(name)
-            self._failed.pop(name, None)
-            for key in [key for key in self._specs if key[2] == name]:
-                del self._specs[key]
+        self._loader.withdraw(name)
 
     def add_hookspecs(self, namespace: ModuleType | type) -> None:
         """Add the hooks of an app."""
-        with self._lock:
+        with self._loader.lock:
             self._registration.add_hookspecs(namespace)
 
     def add_kind(self, kind: Kind) -> None:
@@ -234,90 +194,31 @@ class PluginManager:
         Raises:
             PluginConflict: If the name, group or hook belongs to another kind.
         """
-        with self._lock:
-            if self._kinds.get(kind.name) == kind:
-                return
-            for other in self._kinds.values():
-                if kind.name == other.name or kind.group == other.group or kind.hook == other.hook:
-                    raise PluginConflict(
-                        f"the kind {kind.name!r} has a name, group or hook of the kind {other.name!r}", kind=kind.name
-                    )
-            self._kinds[kind.name] = kind
-            self._offers.add_kind(kind)
-            for source, plugin in self._registration.add_kind(kind):
-                offer = self._offer_of(source)
-                try:
-                    self._install(source, plugin, self._offers.declared(source) or None)
-                except (Exception, SystemExit) as error:  # boundary: hooks are the plugin's code
-                    self._fail(source, offer, error)
+        self._loader.add_kind(kind)
 
-    # --- observers ---------------------------------------------------------------------------------------------------
+    # --- observers and everything at once ----------------------------------------------------------------------------
 
     def observers(self) -> None:
         """Load the plugins of the group `ergaster.hooks`, once; those that fail are recorded and hurt nobody."""
-        with self._lock:
-            if self._has_observers:
-                return
-            self._has_observers = True
-        earlier, known = self.failures, {impl.plugin_name for impl in self._registration.implementations(_FAILED)}
-        for name in self.names(OBSERVER):
-            self._load_observer(name)
-        for failure in earlier:
-            self._report(failure, but=known)
+        self._observers.load()
 
     def call_observers(self, hook: str, **arguments: object) -> list[Any]:
         """Call a hook's implementations one by one and return what they returned, without the `None`s.
 
         The order is pluggy's, the last registered first. One that raises is recorded and does not stop the others.
         """
-        return self._call_observers(hook, arguments)
-
-    def _call_observers(self, hook: str, arguments: Mapping[str, object], but: Collection[str] = ()) -> list[Any]:
-        results = []
-        for impl in self._registration.implementations(hook):
-            if impl.plugin_name in but:
-                continue
-            chosen = [arguments[name] for name in impl.argnames]
-            try:
-                result: Any = impl.function(*chosen)
-            except Exception as error:  # boundary: an observer is the plugin's code
-                self._observer_failed(impl.plugin_name, hook, error)
-            else:
-                results += [] if result is None else [result]
-        return results
-
-    def _load_observer(self, name: str) -> None:
-        try:
-            offer = self._offers.choose(OBSERVER, name)
-        except PluginConflict as conflict:
-            self._fail((OBSERVER, name), Offer(OBSERVER, name, name), conflict)
-        else:
-            self._load(offer)
-
-    def _load_trusted_observers(self) -> None:
-        for offer in self._offers.every():
-            if offer.kind == OBSERVER and offer.entry and self._offers.is_trusted(offer):
-                chosen = self._offers.choose(OBSERVER, offer.name)
-                self._load(chosen)
-                if chosen.source in self._failed:
-                    raise load_failed(chosen, self._failed[chosen.source])
-
-    def _observer_failed(self, source: str, hook: str, error: Exception) -> None:
-        self._fail((source, hook), self._offer_of(source), error, report=hook != _FAILED)
-
-    # --- loading -----------------------------------------------------------------------------------------------------
+        return self._observers.call(hook, arguments)
 
     def load_all(self) -> tuple[PluginFailure, ...]:
         """Import and register everything that is installed, for a check-up; return all failures."""
         self.observers()
-        for offer in self._offers.every():
-            if offer.kind != OBSERVER:
-                try:
-                    self.spec(offer.kind, offer.name)
-                except PluginConflict as conflict:
-                    self._fail((offer.kind, offer.name), Offer(offer.kind, offer.name, ""), conflict)
-                except PluginLoadFailed:
-                    pass  # recorded
+        for kind, name in sorted({(offer.kind, offer.name) for offer in self._offers.every() if offer.kind != OBSERVER}):
+            try:
+                self.spec(kind, name)
+            except PluginConflict as conflict:
+                self._loader.fail((kind, name), Offer(kind, name, ""), conflict)
+            except PluginLoadFailed:
+                pass  # recorded
         return self.failures
 
     def distributions(self) -> tuple[InstalledDistribution, ...]:
@@ -332,81 +233,8 @@ class PluginManager:
     def _state(self, offer: Offer | None) -> State:
         if offer is None:
             return "disabled"
-        if offer.source in self._failed or offer in self._failed:
+        if self._loader.failure(offer) is not None:
             return "failed"
-        try:
-            is_chosen = self._offers.choose(offer.kind, offer.name) == offer
-        except PluginConflict:
-            is_chosen = False
-        if not is_chosen:
+        if not self.has(offer.kind, offer.name) or self._offers.choose(offer.kind, offer.name) != offer:
             return "conflict"
         return "loaded" if self._registration.has(offer.source) else "available"
-
-    def _load(self, offer: Offer) -> None:
-        """Import and register an offer's plugin, outside the lock: an import may take long, and may come back here."""
-        if offer.source in self._failed or self._registration.has(offer.source) or offer.entry is None:
-            return
-        try:
-            target = import_target(offer.entry.module, offer.entry.attribute, skip_name=offer.name)
-            plugin, declared = self._as_plugin(offer, target)
-            with self._lock:
-                self._install(offer.source, plugin, declared)
-        except (Exception, SystemExit) as error:  # boundary: importing and registering run the plugin's code
-            self._fail(offer.source, offer, error)
-
-    def _as_plugin(self, offer: Offer, target: object) -> tuple[object, frozenset[tuple[str, str]]]:
-        if isinstance(target, ModuleType) and offer.entry and not offer.entry.attribute:
-            return target, self._offers.declared(offer.source)
-        if offer.kind == OBSERVER:
-            return target() if isinstance(target, type) else target, frozenset({(OBSERVER, offer.name)})
-        spec = spec_for(offer.kind, offer.name, target)
-        return as_hook_module(self._kinds[offer.kind], spec), frozenset({(offer.kind, offer.name)})
-
-    def _install(self, source: str, plugin: object, declared: Collection[tuple[str, str]] | None) -> None:
-        """Register under the lock; what the plugin provides counts only when all its hooks returned."""
-        with self._lock:
-            if self._registration.has(source):
-                return
-            before = dict(self._kinds)
-            try:
-                specs = self._registration.install(source, plugin, declared)
-            except BaseException:
-                for name in set(self._kinds) - set(before):
-                    self._offers.remove_kind(self._kinds.pop(name))
-                raise
-            for kind, spec in specs:
-                self._specs[kind, spec.name, source] = spec
-            if declared is None:
-                self._offers.add(Offer(kind, spec.name, source) for kind, spec in specs)
-
-    # --- failures ----------------------------------------------------------------------------------------------------
-
-    def _fail(self, key: object, offer: Offer, error: BaseException, *, report: bool = True) -> PluginFailure:
-        """Record a failure once for each *key* and tell the observers."""
-        with self._lock:
-            known = self._failed.get(key)
-            if known is not None:
-                return known
-            failure = self._failed[key] = failure_of(offer, error)
-            self._failures.append(failure)
-        if report:
-            self._report(failure)
-        return failure
-
-    def _report(self, failure: PluginFailure, but: Collection[str] = ()) -> None:
-        self._call_observers(_FAILED, {"kind": failure.kind, "name": failure.name, "error": failure.error}, but)
-
-    def _why_missing(self, offer: Offer) -> PluginFailure:
-        """Return why a plugin that was named has no Spec: its module failed, or does not provide it."""
-        if offer.source in self._failed:
-            return self._failed[offer.source]
-        hook = self._kinds[offer.kind].hook
-        unknown = self._registration.unknown_hooks(offer.source)
-        text = f"{offer.source!r} returned no Spec called {offer.name!r} from {hook}{unknown}"
-        return self._fail(offer, offer, PluginError(text, kind=offer.kind, name=offer.name))
-
-    def _offer_of(self, source: str) -> Offer:
-        """Return an offer that *source* makes, its observer first: whom to name for what a hook did."""
-        offers: Iterable[Offer] = (offer for offer in self._offers.every() if offer.source == source)
-        ordered = sorted(offers, key=lambda offer: offer.kind != OBSERVER)
-        return ordered[0] if ordered else Offer(OBSERVER, source, source)

@@ -268,7 +268,8 @@ class ToolkitContract(Contract):
     def test_import_is_light_and_silent(self, workspaces: Callable[[], Path]) -> None:
         """Importing the module prints nothing and loads no other package; load those inside the functions that need them."""
         module = type(self.make_toolkit(workspaces())).__module__.partition(".")[0]
-        if find_spec(module) is None:
+        found = find_spec(module)
+        if found is None or found.origin is None:
             pytest.skip(f"the module {module!r} is no installed package, so its import cannot be watched")
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         command = [sys.executable, "-W", "error", "-c", _IMPORT, module]

@@ -1,6 +1,8 @@
+from typing import ClassVar
+
 from ergaster.testing import ToolkitContract
 
 
 class TestCalculator(ToolkitContract):
     ref = "calculator"
-    examples = {"calculate": {"expression": "17 * (25 + 0.5)"}}
+    examples: ClassVar = {"calculate": {"expression": "17 * (25 + 0.5)"}}

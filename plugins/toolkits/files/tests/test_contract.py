@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import ClassVar
 
 from ergaster.testing import ToolkitContract
 from ergaster_files import Files
@@ -6,7 +7,7 @@ from ergaster_files import Files
 
 class TestFiles(ToolkitContract):
     ref = "files"
-    examples = {
+    examples: ClassVar = {
         "list_files": {},
         "read_file": {"path": "notes/todo.txt"},
         "search_files": {"text": "milk"},

@@ -23,7 +23,7 @@ nox.options.sessions = ["tests", "lint", "types"]
 @nox.session
 def demo(session: nox.Session) -> None:
     """Run the main job: an agent on the embedded model, over the files of this repository."""
-    sync(session, "--no-default-groups", "--group", "members")
+    sync(session, "--no-default-groups", "--group", "members", "--group", "services")
     run(session, "ergaster", "demo", *session.posargs)
 
 

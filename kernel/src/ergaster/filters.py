@@ -78,7 +78,7 @@ def _in_range(where: Range, found: object) -> bool:
     for bound, kind in bounds:
         if bound is None:
             continue
-        if isinstance(found, str) != isinstance(bound, str):
+        if isinstance(bound, bool) or isinstance(found, str) != isinstance(bound, str):
             return False
         below, equal = found < bound, found == bound  # type: ignore[operator]  # both str or both numbers, as checked above
         if (kind[0] == "g" and (below or (equal and kind == "gt"))) or (

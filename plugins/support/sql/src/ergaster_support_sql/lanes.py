@@ -135,7 +135,7 @@ class Lane(Generic[S]):
                     session.open()
                     is_open = True
                 outcomes = session.run([job.operation for job in jobs])
-            except Exception as error:  # noqa: BLE001  # boundary: the callers get the error, and the thread serves the next ones
+            except Exception as error:  # boundary: the callers get the error, and the thread serves the next ones
                 outcomes = [Outcome(error=error)] * len(jobs)
             _deliver(jobs, outcomes)
             del jobs, outcomes

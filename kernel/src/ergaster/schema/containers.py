@@ -135,7 +135,7 @@ def union_node(members: Sequence[Node]) -> Node:
     def load(value: Json) -> object:
         kind = KIND_OF.get(type(value)) or _kind_of_subclass(value)
         candidates = by_kind.get(kind, ())
-        if len(candidates) == 1:
+        if len(candidates) == 1 and kind in candidates[0].kinds:
             return candidates[0].load(value)
         if kind == "object":
             return _choose_object(value, candidates, expected)
@@ -177,18 +177,12 @@ def _kind_of_subclass(value: Json) -> str:
 
 def _none_fits(value: Json, errors: Sequence[Misfit], expected: str) -> Misfit:
     closest = min(errors, key=lambda error: len(error.problems), default=None)
-    if closest is None:
-        return misfit(value, expected)
-    inner = [problem for problem in closest.problems if problem[0]]
-    if not inner and len(errors) and isinstance(value, str):
-        hints = [text.partition("; did you mean")[2] for _, text in closest.problems]
-        return Misfit(f"found {found(value)}, expected {expected}" + (f"; did you mean{hints[0]}" if hints[0] else ""))
-    return Misfit(
-        problems=[
-            ([], f"found {found(value)} that fits none of: {expected}; the closest has these problems"),
-            *closest.problems,
-        ]
-    )
+    if closest is None or not isinstance(value, dict | list | tuple):
+        hints = [text.partition("; did you mean")[2] for error in errors for _, text in error.problems]
+        near = next(filter(None, hints), "")
+        return Misfit(f"{misfit(value, expected)}; did you mean{near}") if near else misfit(value, expected)
+    summary = f"found {found(value)} that fits none of: {expected}; the closest has these problems"
+    return Misfit(problems=[([], summary), *closest.problems])
 
 
 def _choose_object(value: Mapping[str, Json], candidates: Sequence[Node], expected: str) -> object:
@@ -280,6 +274,16 @@ _NUMBER_KEYWORDS = {
     "lt": "exclusiveMaximum",
     "multiple_of": "multipleOf",
 }
+_WORDS = {
+    "ge": "at least",
+    "gt": "greater than",
+    "le": "at most",
+    "lt": "less than",
+    "multiple_of": "a multiple of",
+    "min_length": "a length of at least",
+    "max_length": "a length of at most",
+    "pattern": "matching",
+}
 _LENGTH_KEYWORDS = {"string": "Length", "array": "Items", "object": "Properties"}
 _UNITS = {"string": "characters", "array": "items", "object": "properties"}
 
@@ -300,7 +304,13 @@ def constrained(node: Node, limit: Constraint) -> Node:
             raise Misfit(problems=problems)
         return result
 
-    return evolve(node, load=load, schema=lambda render: _with_keywords(node.schema(render), limit))
+    bounds = [f"{word} {getattr(limit, name)}" for name, word in _WORDS.items() if getattr(limit, name) is not None]
+    return evolve(
+        node,
+        load=load,
+        schema=lambda render: _with_keywords(node.schema(render), limit),
+        expected=f"{node.expected} ({', '.join(bounds)})" if bounds else node.expected,
+    )
 
 
 def suits(node: Node, limit: Constraint) -> bool:
@@ -314,14 +324,15 @@ def suits(node: Node, limit: Constraint) -> bool:
 
 
 def _checks(limit: Constraint) -> list[Callable[[Json], str]]:
-    tests: list[tuple[float | None, Callable[[Json, float], bool], str]] = [
-        (limit.ge, lambda value, bound: value >= bound, "a number of at least"),
-        (limit.gt, lambda value, bound: value > bound, "a number greater than"),
-        (limit.le, lambda value, bound: value <= bound, "a number of at most"),
-        (limit.lt, lambda value, bound: value < bound, "a number less than"),
-        (limit.multiple_of, lambda value, bound: Decimal(str(value)) % Decimal(str(bound)) == 0, "a multiple of"),
-    ]
-    checks = [_number_check(bound, test, words) for bound, test, words in tests if bound is not None]
+    tests: dict[str, Callable[[Json, float], bool]] = {
+        "ge": lambda value, bound: value >= bound,
+        "gt": lambda value, bound: value > bound,
+        "le": lambda value, bound: value <= bound,
+        "lt": lambda value, bound: value < bound,
+        "multiple_of": lambda value, bound: Decimal(str(value)) % Decimal(str(bound)) == 0,
+    }
+    bounds = {name: getattr(limit, name) for name in tests}
+    checks = [_number_check(bound, tests[name], _WORDS[name]) for name, bound in bounds.items() if bound is not None]
     if limit.min_length is not None or limit.max_length is not None:
         checks.append(_length_check(limit.min_length or 0, limit.max_length))
     if limit.pattern is not None:
@@ -333,7 +344,7 @@ def _number_check(bound: float, test: Callable[[Json, float], bool], words: str)
     def check(value: Json) -> str:
         if isinstance(value, bool) or not isinstance(value, int | float) or value != value or test(value, bound):  # noqa: PLR0124
             return ""
-        return f"found {found(value)}, expected {words} {bound}"
+        return f"found {found(value)}, expected a number {words} {bound}".replace("number a multiple", "multiple")
 
     return check
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ergaster.errors import SchemaError
@@ -29,6 +29,23 @@ _TYPES = {
     "null": "null",
     "array": "an array",
     "object": "an object",
+}
+
+_LIMITS = {
+    "minimum": "at least {}",
+    "maximum": "at most {}",
+    "exclusiveMinimum": "more than {}",
+    "exclusiveMaximum": "less than {}",
+    "multipleOf": "a multiple of {}",
+    "minLength": "at least {} characters",
+    "maxLength": "at most {} characters",
+    "minItems": "at least {} items",
+    "maxItems": "at most {} items",
+    "minProperties": "at least {} properties",
+    "maxProperties": "at most {} properties",
+    "pattern": "text that matches the pattern {}",
+    "uniqueItems": "each item once",
+    "falseSchema": "nothing here",
 }
 
 
@@ -58,7 +75,7 @@ def raw_load(schema: JsonObject) -> Load:
         problems: list[Problem] = []
         try:
             for problem in validator.iter_errors(value):
-                problems += _problems(problem)
+                problems += _problems(problem, schema)
         except (ValueError, TypeError, OverflowError) as caught:
             raise Misfit(f"found a value that cannot be checked ({str(caught)[:200]}), expected a JSON value") from caught
         if problems:
@@ -68,23 +85,55 @@ def raw_load(schema: JsonObject) -> Load:
     return load
 
 
-def _problems(error: ValidationError) -> list[Problem]:
+def _problems(error: ValidationError, schema: JsonObject) -> list[Problem]:
+    """Return what one error says, in the words that our own types use."""
     steps = list(reversed(error.instance_path))
     kind: Any = error.kind
-    match kind.name:
-        case "type":
-            names = [_TYPES.get(name, name) for name in kind.types]
-            return [(steps, f"found {found(error.instance)}, expected {listed(names)}")]
-        case "required":
-            return [([kind.property, *steps], "missing")]
-        case "additionalProperties":
-            return [([name, *steps], f"unknown field{nearest_of(name, [])}") for name in kind.unexpected]
-        case "enum":
-            options = [found(option) for option in kind.options]
-            return [(steps, f"found {found(error.instance)}, expected one of {listed(options)}")]
-        case "falseSchema":
-            return [(steps, f"found {found(error.instance)}, expected nothing here")]
-    return [(steps, f"found {found(error.instance)}: {error.message[:300]}")]
+    if kind.name == "required":
+        return [([kind.property, *steps], "missing")]
+    if kind.name in {"additionalProperties", "unevaluatedProperties"}:
+        known = _known_fields(error, schema)
+        return [([name, *steps], f"unknown field{nearest_of(name, known)}") for name in kind.unexpected]
+    if kind.name in {"anyOf", "oneOf"} and getattr(kind, "context", None):
+        branches = [[problem for inner in branch for problem in _problems(inner, schema)] for branch in kind.context]
+        return (
+            min(branches, key=len)
+            if len(branches) == 1
+            else [(steps, f"found {found(error.instance)}, expected {_either(branches)}")]
+        )
+    return [(steps, f"found {found(error.instance)}, expected {_expected(kind)}")]
+
+
+def _expected(kind: Any) -> str:
+    if kind.name == "type":
+        return listed([_TYPES.get(name, name) for name in kind.types])
+    if kind.name == "enum":
+        return f"one of {listed([_shown(option) for option in kind.options])}"
+    if kind.name == "const":
+        return _shown(kind.expected_value)
+    if kind.name in _LIMITS:
+        return _LIMITS[kind.name].format(kind.value)
+    return f"what {kind.name!r} in its schema says: {json.dumps(kind.value, default=str)[:200]}"
+
+
+def _either(branches: Sequence[Sequence[Problem]]) -> str:
+    """Return what each of several schemas would take."""
+    parts = ["; ".join(text.partition(", expected ")[2] or text for _, text in branch) for branch in branches]
+    return listed(list(dict.fromkeys(parts)))
+
+
+def _shown(value: Json) -> str:
+    return found(value).removeprefix("the text ").removeprefix("the number ")
+
+
+def _known_fields(error: ValidationError, schema: Any) -> list[str]:
+    """Return the properties that the schema beside the error names."""
+    for step in error.schema_path[:-1]:
+        try:
+            schema = schema[step]
+        except (KeyError, IndexError, TypeError):
+            return []
+    return list(schema.get("properties", ())) if isinstance(schema, Mapping) else []
 
 
 def pydantic_node(kind: Any) -> Node:

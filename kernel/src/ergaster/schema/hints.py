@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import inspect
 import re
 import sys
@@ -31,7 +32,7 @@ def resolve(
     """
     try:
         return _evaluate(annotations, scope, names)
-    except Exception:  # noqa: BLE001  # boundary: an annotation is the user's code; the guilty one is found below
+    except Exception:  # boundary: an annotation is the user's code; the guilty one is found below
         hints: dict[str, object] = {}
     for name, annotation in annotations.items():
         try:
@@ -67,7 +68,8 @@ def class_hints(kind: type) -> dict[str, object]:
             continue
         scope = vars(sys.modules[base.__module__]) if base.__module__ in sys.modules else {}
         # `date: date | None = None` means the module's date; a class nested in this one means itself
-        nested = {name: value for name, value in vars(base).items() if name not in scope or isinstance(value, type)}
+        known = {*scope, *dir(builtins)}
+        nested = {name: value for name, value in vars(base).items() if name not in known or isinstance(value, type)}
         names = {**nested, **enclosing_names(base), base.__name__: base}
         hints.update(resolve(annotations, scope, names, f"the class {base.__qualname__}"))
     return hints

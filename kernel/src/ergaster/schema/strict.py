@@ -82,6 +82,8 @@ def _strict(schema: Any, where: str) -> dict[str, Json]:
         raise Unsupported(f"{where}: the strict form cannot say 'any value'; give it a type")
     if refused := sorted(set(schema) & _REFUSED):
         raise Unsupported(f"{where}: the strict form has no {refused[0]!r}; use a plainer type or switch strict off")
+    if schema.get("type") == "array" and "items" not in schema:
+        raise Unsupported(f"{where}: the strict form has no arrays of anything; say what the items are")
     written: dict[str, Json] = {}
     for word, value in schema.items():
         if word in {"anyOf", "oneOf"}:

@@ -273,7 +273,9 @@ class ToolkitContract(Contract):
             pytest.skip(f"the module {module!r} is no installed package, so its import cannot be watched")
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         command = [sys.executable, "-W", "error", "-c", _IMPORT, module]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
+        done = subprocess.run(  # noqa: S603 - the interpreter itself, and the module that is tested
+            command, env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
 
         assert done.returncode == 0, f"the import fails or warns: {done.stderr[-2000:]}"
         seen = json.loads(done.stdout)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from time import perf_counter
@@ -113,7 +114,11 @@ async def run_tools(run: Run) -> AsyncIterator[Event]:
         run.budget.spend(tool_calls=sum(each.attempt == 1 for each in triage.ready))
     for event in run.drain():
         yield event
-    if triage.ready:
+    if len(triage.ready) == 1 and not run.is_streaming:
+        triage.questions.extend(await run.interrupt.guard(_run_one(run, triage.ready[0], None)))
+        for event in run.drain():
+            yield event
+    elif triage.ready:
         async for event in _run_side_by_side(run, triage):
             yield event
     if triage.questions:
@@ -142,6 +147,7 @@ def _sort_calls(run: Run) -> Triage:
                 limit="tool_calls",
             )
             triage.outcomes.append(_failed(call.call, error))
+            run.budget.refused_tool_call = True
             continue
         try:
             found = _judge(run, call)
@@ -280,11 +286,11 @@ async def _run_side_by_side(run: Run, triage: Triage) -> AsyncIterator[Event]:
         yield event
 
 
-async def _run_one(run: Run, ready: Ready, slots: asyncio.Semaphore) -> tuple[Pending, ...]:
+async def _run_one(run: Run, ready: Ready, slots: asyncio.Semaphore | None) -> tuple[Pending, ...]:
     """Run one call and journal its outcome; return the questions that it asked instead."""
     call, tool = ready.call, ready.tool
     started = perf_counter()
-    async with slots, _own_slots(run, tool):
+    async with slots or nullcontext(), _own_slots(run, tool) or nullcontext():
         try:
             output = await invoke_tool(run, call, tool, ready.arguments, attempt=ready.attempt)
         except ChildPaused as pause:
@@ -307,9 +313,10 @@ async def _run_one(run: Run, ready: Ready, slots: asyncio.Semaphore) -> tuple[Pe
     return ()
 
 
-def _own_slots(run: Run, tool: Tool) -> asyncio.Semaphore:
-    bound = tool.concurrency or run.plan.limits.parallel_tools
-    return run.tool_slots.setdefault(tool.name, asyncio.Semaphore(bound))
+def _own_slots(run: Run, tool: Tool) -> asyncio.Semaphore | None:
+    if tool.concurrency is None:
+        return None
+    return run.tool_slots.setdefault(tool.name, asyncio.Semaphore(tool.concurrency))
 
 
 def _completed(call: ToolCall, output: ToolOutput, tool: Tool, *, ends_run: bool = False) -> ToolCompleted:

@@ -60,6 +60,7 @@ class Budget:
     tool_calls: int = 0
     usage: Usage = field(factory=Usage)
     started: float = field(factory=monotonic)
+    refused_tool_call: bool = False
 
     def exhausted(self) -> LimitReached | None:
         """Return the limit that forbids another model call, or None."""
@@ -71,6 +72,8 @@ class Budget:
         ):
             if bound is not None and spent >= bound:
                 return self._reached(name, spent, bound)
+        if self.refused_tool_call:
+            return self._reached("tool_calls", self.tool_calls, self.limits.tool_calls)
         if (late := self.late()) is not None:
             return late
         return self.parent.exhausted() if self.parent else None

@@ -7,6 +7,7 @@ interrupted. Abilities do not live here: they are features.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from operator import is_
@@ -258,6 +259,8 @@ async def _attempts(run: Run, request: ModelRequest) -> AsyncIterator[Delta | Mo
         return
     import stamina
 
+    logging.getLogger("stamina").addHandler(logging.NullHandler())  # it would speak on stderr where nobody configured logging
+
     # The first try went without the retry library, which a good day never needs; it is told of the failure here.
     context = stamina.retry_context(
         on=decide, attempts=limits.model_retries + 1, timeout=limits.retry_seconds, wait_initial=0.2, wait_max=30.0
@@ -307,7 +310,8 @@ async def _complete(run: Run, text: str, output: Json, stop_reason: StopReason) 
             Turn(run.run_id, run.plan.name, tuple(state.messages), state.user_id, metadata=state.metadata)
         )
     await run.journal.append(RunCompleted(text=text, output=output, stop_reason=stop_reason, usage=state.usage))
-    await asyncio.gather(save_record(run, is_live=False), _touch_session(run))
+    if run.storage is not None:
+        await asyncio.gather(save_record(run, is_live=False), _touch_session(run))
     for after in run.plan.after_run:
         await after(run)
 

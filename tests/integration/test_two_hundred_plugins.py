@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import sysconfig
 import textwrap
 from pathlib import Path
 
@@ -105,18 +107,33 @@ def error_of(call, *arguments):
 """
 
 
+@pytest.fixture(scope="module")
+def libraries(tmp_path_factory):
+    """What the kernel stands on, without any plugin; the kernel's metadata has the extras that the tests speak of."""
+    folder = tmp_path_factory.mktemp("libraries")
+    for path in map(Path, sysconfig.get_path("purelib").split(os.pathsep)):
+        for entry in path.iterdir():
+            if not entry.name.startswith("ergaster") and entry.suffix != ".pth":
+                (folder / entry.name).symlink_to(entry)
+    info = folder / "ergaster-1.0.dist-info"
+    info.mkdir()
+    extras = "".join(f"Provides-Extra: {extra}\n" for extra in ("acme-cloud", "boxes", "standard", "all"))
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: ergaster\nVersion: 1.0\n{extras}")
+    return folder
+
+
 @pytest.fixture
-def ask(site, tmp_path):
+def ask(site, libraries, tmp_path):
     """Run lines in a fresh interpreter whose import path has the distributions; return `answer` and what was imported."""
 
-    def run(lines: str, **environment: str) -> tuple[dict, list[str]]:
+    def run(lines: str, *, is_bare: bool = False, **environment: str) -> tuple[dict, list[str]]:
         imported = tmp_path / "imported"
         imported.write_text("")
         kernel = Path(__file__).parents[2] / "kernel" / "src"
-        path = f"import sys; sys.path[:0] = [{str(site)!r}, {str(kernel)!r}]\n"
+        path = f"import sys; sys.path[:0] = {[str(libraries), str(kernel), *([] if is_bare else [str(site)])]!r}\n"
         code = f"{path}{PRELUDE}{textwrap.dedent(lines)}\nprint(json.dumps(answer))"
         done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", code],
+            [sys.executable, "-S", "-W", "error", "-c", code],
             capture_output=True,
             text=True,
             check=False,
@@ -261,6 +278,47 @@ def test_disabled_plugins_are_never_imported(ask):
     assert (text.format("broken"), text.format("leaving")) == (answer["name"], answer["module"])
     assert [False, False, True] == answer["names"]
     assert [] == imported
+
+
+INSTALL = "no installed plugin provides the model {name!r}; try: pip install 'ergaster[{extra}]'"
+NEAR = "no installed plugin provides the model 'acme-clout'; did you mean 'acme-cloud'? try: pip install 'ergaster[acme-cloud]'"
+NONE_AT_ALL = "no plugin is installed at all; most people start with: pip install 'ergaster[standard]'"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("acme-cloud", INSTALL.format(name="acme-cloud", extra="acme-cloud")),
+        ("acme_cloud", INSTALL.format(name="acme_cloud", extra="acme-cloud")),
+        ("brokem", "no installed plugin provides the model 'brokem'; nearest installed: broken"),
+        ("acme-clout", NEAR),
+        ("standard", None),
+        ("stranger", None),
+    ],
+)
+def test_install_line_is_given_for_extras_of_the_kernel_only(ask, name, message):
+    answer, _ = ask(f"""
+        answer["error"] = error_of(PluginManager().check, "model", {name!r})
+    """)
+
+    if message is None:
+        assert "pip" not in answer["error"]
+        assert "installed are: broken, empty, greedy" in answer["error"]
+    else:
+        assert f"UnknownPlugin: {message}" == answer["error"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("boxes", INSTALL.format(name="boxes", extra="boxes") + "; " + NONE_AT_ALL),
+        ("stranger", "no installed plugin provides the model 'stranger'; " + NONE_AT_ALL),
+    ],
+)
+def test_without_any_plugin_the_way_to_begin_is_told(ask, name, message):
+    answer, _ = ask(f'answer["error"] = error_of(PluginManager().check, "model", {name!r})', is_bare=True)
+
+    assert f"UnknownPlugin: {message}" == answer["error"]
 
 
 def test_only_trusted_plugins_say_what_a_name_means(ask):

@@ -12,9 +12,9 @@ from attrs import frozen
 from ergaster.catalog import Kind
 from ergaster.discovery import HOOKS_GROUP, Entry, installed, kernel_extras, normalise, plugin_extras
 from ergaster.errors import PluginConflict, UnknownPlugin
-from ergaster.suggestions import nearest, shorten
+from ergaster.suggestions import did_you_mean, nearest, shorten
 
-__all__ = ["DISABLE_VARIABLE", "OBSERVER", "Offer", "Offers"]
+__all__ = ["DISABLE_VARIABLE", "OBSERVER", "Offer", "Offers", "no_such_kind"]
 
 OBSERVER: Final = "observer"
 """The kind under which the plugins of the group `ergaster.hooks` are kept; they provide no names."""
@@ -214,7 +214,7 @@ class Offers:
             what = f"the {kind.replace('_', ' ')} {name!r}"
             text = f"{what} is disabled by {DISABLE_VARIABLE} or [kernel] disable; take it out there to use it"
         elif kind not in self._kinds.values():
-            text = f"there is no kind of plugin called {kind!r}; the kinds are: {', '.join(sorted(self._kinds.values()))}"
+            text = no_such_kind(kind, set(self._kinds.values()) - {OBSERVER})
         else:
             text = f"no installed plugin provides the {kind.replace('_', ' ')} {shorten(name)!r}; {self._next_step(kind, name)}"
         raise UnknownPlugin(text, kind=kind, name=name)
@@ -237,6 +237,13 @@ class Offers:
         elif not steps:
             steps.append(_listed(here) if here else f"no {kind.replace('_', ' ')} is installed")
         return "; ".join(step for step in steps if step)
+
+
+def no_such_kind(kind: str, kinds: Collection[str]) -> str:
+    """Say that there is no such kind of plugin, and which there are."""
+    guess = did_you_mean(kind, kinds)
+    listed = f"{'? The' if guess else '; the'} kinds are: {', '.join(sorted(kinds))}"
+    return f"there is no kind of plugin called {shorten(kind)!r}{guess.removesuffix('?')}{listed}"
 
 
 def _listed(names: tuple[str, ...], limit: int = 10) -> str:

@@ -15,7 +15,7 @@ from ergaster.failures import PluginFailure, load_failed, told
 from ergaster.inventory import InstalledDistribution, InstalledPlugin, State, by_distribution
 from ergaster.loading import Loader
 from ergaster.observers import Observers
-from ergaster.offers import OBSERVER, Offer, Offers
+from ergaster.offers import OBSERVER, Offer, Offers, no_such_kind
 from ergaster.refs import Ref, parse_ref
 from ergaster.registration import Registration, as_hook_module
 from ergaster.settings import settings_from, title
@@ -174,9 +174,7 @@ class PluginManager:
             PluginError: If there is no such kind.
         """
         if kind not in self._kinds:
-            raise PluginError(
-                f"there is no kind of plugin called {kind!r}; the kinds are: {', '.join(sorted(self._kinds))}", kind=kind
-            )
+            raise PluginError(no_such_kind(kind, self._kinds), kind=kind)
         self.register(as_hook_module(self._kinds[kind], spec), name=f"{kind}:{spec.name}")
 
     def unregister(self, name: str) -> None:

@@ -10,7 +10,7 @@ A plugin's test module subclasses it and says how a storage is made:
         def place(self, tmp_path):
             return f"example:///{tmp_path}/kit.db"
 
-The kit needs pytest, anyio (with `anyio_mode = "auto"`) and hypothesis.
+The kit needs pytest and hypothesis.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import pytest
 
 from ergaster.contracts.storage import Entry, Storage, Table
 from ergaster.errors import StorageConflict
+from ergaster.testing.contract import Contract
 from ergaster.testing.storage.records import MEBIBYTE, TABLE, RecordCases
 from ergaster.testing.storage.streams import StreamCases, take
 
@@ -43,7 +44,7 @@ asyncio.run(add_entries_and_count(*sys.argv[1:]))
 """
 
 
-class StorageContract(RecordCases, StreamCases):
+class StorageContract(Contract, RecordCases, StreamCases):
     """What every storage does; subclass it with a fixture `place` and an `opener`.
 
     Attributes:

@@ -83,7 +83,7 @@ def _die_with_parent() -> None:
 def _watch(folder: Path, server: subprocess.Popen[bytes], keep_alive: float, is_stopping: Callable[[], bool]) -> None:
     """Return when the server has ended, was asked to stop, or was not used for *keep_alive* seconds."""
     idle_since: float | None = None
-    while server.poll() is None and not is_stopping():
+    while not _has_ended(server) and not is_stopping():
         now = time.monotonic()
         if not _is_free(folder / "users"):
             idle_since = None
@@ -96,7 +96,15 @@ def _watch(folder: Path, server: subprocess.Popen[bytes], keep_alive: float, is_
                     (folder / "server.json").unlink(missing_ok=True)
                     _end(server)
                     return
-        time.sleep(_TICK)
+
+
+def _has_ended(server: subprocess.Popen[bytes]) -> bool:
+    """Wait a moment for the end of the server."""
+    try:
+        server.wait(_TICK)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attrs import evolve, field, frozen
 
@@ -22,12 +23,13 @@ from ergaster_llamacpp.server import RunningServer, find_or_start
 from ergaster_llamacpp.settings import ENV_KEY, ENV_URL, LlamaCppSettings, cache_folder
 from ergaster_llamacpp.sources import Cancelled
 from ergaster_llamacpp.starter import Starter
-from ergaster_support_openai_wire import CompatibleProvider, CompatibleSettings, WireModel
+
+if TYPE_CHECKING:
+    from ergaster_support_openai_wire import WireModel
 
 __all__ = ["LlamaCppModel", "llamacpp"]
 
 _CAPABILITIES = Capabilities(parallel_tools=False)
-_PROTOCOL = CompatibleProvider("llamacpp", key_required=False, capabilities=_CAPABILITIES)
 
 
 def llamacpp(ref: Ref, settings: LlamaCppSettings | None = None) -> LlamaCppModel:
@@ -101,7 +103,7 @@ class LlamaCppModel(Model):
         window = None if weights is None else settings.context
         self.capabilities = evolve(_CAPABILITIES, context_window=window)
         self._starter = Starter(self._start)
-        self._connection = self._connect_to(settings.server, settings.api_key) if settings.server else None
+        self._connection: _Connection | None = None
 
     @property
     def server_url(self) -> str | None:
@@ -162,7 +164,9 @@ class LlamaCppModel(Model):
             self._connection = None
 
     async def _connected(self) -> _Connection:
-        if self._connection is None:
+        if self._connection is None and self._settings.server is not None:
+            self._connection = self._connect_to(self._settings.server, self._settings.api_key)
+        elif self._connection is None:
             server = await self._starter.get()
             known: _Connection | None = self._connection  # another task may have been quicker
             if known is not None and known.server is server:
@@ -171,15 +175,17 @@ class LlamaCppModel(Model):
         return self._connection
 
     def _connect_to(self, url: str, key: Secret | None, server: RunningServer | None = None) -> _Connection:
+        from ergaster_support_openai_wire import CompatibleProvider, CompatibleSettings
+
+        protocol = CompatibleProvider(self.provider, key_required=False, capabilities=self.capabilities)
         options = CompatibleSettings(
             base_url=f"{url.rstrip('/').removesuffix('/v1')}/v1",
             api_key=key,
             timeout=self._settings.timeout,
             max_tokens=self._settings.max_tokens,
             temperature=self._settings.temperature,
-            context_window=self.capabilities.context_window,
         )
-        return _Connection(_PROTOCOL(Ref("llamacpp", self.name), options), server)
+        return _Connection(protocol(Ref(self.provider, self.name), options), server)
 
     def _start(self, cancelled: threading.Event) -> RunningServer:
         """Do what is slow, in a thread: find the program, fetch the weights, start the server."""

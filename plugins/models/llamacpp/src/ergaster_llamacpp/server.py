@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import logging
 import os
 import secrets
 import signal
@@ -14,7 +15,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from attrs import field, frozen
@@ -27,6 +28,7 @@ from ergaster_llamacpp.progress import Progress, Report, log_progress
 
 __all__ = ["RunningServer", "find_or_start", "running_servers"]
 
+_LOG = logging.getLogger(__name__)
 _POLL = 0.1
 _ANSWER_TIMEOUT = 5.0
 _TRIES_FOR_A_PORT = 3
@@ -61,8 +63,12 @@ class RunningServer:
         return self.folder / "log.txt"
 
     def is_alive(self) -> bool:
-        """Say whether the keeper of this very server still runs."""
-        return _is_kept(self.folder) and (_read(self.folder) or self).pid == self.pid
+        """Say whether this very server still runs and takes connections."""
+        return self._is_kept() and _accepts(self.url)
+
+    def _is_kept(self) -> bool:
+        known = _read(self.folder)
+        return _is_kept(self.folder) and (known is None or known.pid == self.pid)
 
     def last_words(self) -> str:
         """Return the end of its log."""
@@ -76,10 +82,10 @@ class RunningServer:
     def stop(self) -> None:
         """Stop it now, whoever uses it, and wait until it is gone."""
         self.release()
-        if self.is_alive():
+        if self._is_kept():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.keeper, signal.SIGTERM)
-        while _is_kept(self.folder) and (_read(self.folder) or self).pid == self.pid:
+        while self._is_kept():
             time.sleep(_POLL)
 
 
@@ -143,8 +149,12 @@ def _ready_server(
 def _found_or_started(
     plan: Plan, folder: Path, model: str, start_timeout: float, report: Report, check: Callable[[], None]
 ) -> RunningServer:
-    if not _is_kept(folder):
-        _start(plan, folder, model)
+    if _is_kept(folder):
+        try:
+            return _wait_until_ready(folder, model, start_timeout, report, check)
+        except ServerFailed:
+            _LOG.info("the llama.cpp server for %s had just ended; starting another", model)
+    _start(plan, folder, model)
     return _wait_until_ready(folder, model, start_timeout, report, check)
 
 
@@ -206,6 +216,15 @@ def _answers(server: RunningServer) -> bool:
         return False
 
 
+def _accepts(url: str) -> bool:
+    host, _, port = url.rpartition("/")[2].partition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWER_TIMEOUT).close()
+    except OSError:
+        return False
+    return True
+
+
 def _is_kept(folder: Path) -> bool:
     """Say whether a keeper runs for *folder*: it holds the lock as long as it lives."""
     probe = FileLock(folder / "alive")
@@ -246,8 +265,4 @@ def _last_words(folder: Path, log: str = "log.txt") -> str:
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:
         return ""
-    return "\n".join(_worth_reading(lines))
-
-
-def _worth_reading(lines: list[str]) -> Iterator[str]:
-    yield from [line for line in lines if line.strip()][-_LAST_LINES:]
+    return "\n".join([line for line in lines if line.strip()][-_LAST_LINES:])

@@ -70,7 +70,7 @@ class Starter:
     def _run(self, future: Future[RunningServer], cancelled: threading.Event) -> None:
         try:
             result = self._start(cancelled)
-        except BaseException as error:  # noqa: BLE001 - boundary: a thread's error belongs to those who wait for it
+        except BaseException as error:  # boundary: a thread's error belongs to those who wait for it
             future.set_exception(error)
         else:
             future.set_result(result)

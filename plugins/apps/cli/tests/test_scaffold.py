@@ -1,4 +1,5 @@
 import ast
+import os
 import shutil
 import subprocess
 import sys
@@ -69,6 +70,22 @@ def test_new_code_passes_the_linter(kind, tmp_path):
     formatted = subprocess.run([*ruff, "format", "--check", *config, str(folder)], check=False, capture_output=True, text=True)
 
     assert (0, 0) == (checked.returncode, formatted.returncode), checked.stdout + formatted.stdout + formatted.stderr
+
+
+def test_the_tests_of_a_new_plugin_pass(kind, tmp_path):
+    source = create_plugin(kind, "open-weather", tmp_path / "new")[3].parents[1]
+    project = tomllib.loads((tmp_path / "new/pyproject.toml").read_text(encoding="utf-8"))["project"]
+    [(group, points)] = project["entry-points"].items()
+    info = source / "ergaster_open_weather-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.4\nName: ergaster-open-weather\nVersion: 0.1.0\n")
+    (info / "entry_points.txt").write_text(f"[{group}]\nopen-weather = {points['open-weather']}\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", "error"]
+    environment = os.environ | {"PYTHONPATH": str(source)}
+    done = subprocess.run(command, cwd=tmp_path / "new", env=environment, capture_output=True, text=True, check=False)
+
+    assert 0 == done.returncode, done.stdout
+    assert " passed" in done.stdout
 
 
 def test_a_prefix_that_the_user_typed_is_not_doubled(tmp_path, monkeypatch):

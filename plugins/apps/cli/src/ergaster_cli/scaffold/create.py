@@ -17,11 +17,13 @@ __all__ = ["PLUGIN_KINDS", "PluginNames", "create_agent", "create_plugin"]
 PLUGIN_KINDS: Mapping[str, str] = {
     "toolkit": "tools that a model can call",
     "model": "chat models of a provider that speaks the Chat Completions protocol",
+    "storage": "where sessions and runs are kept",
     "feature": "an ability of an agent that is not a tool",
 }
 """The kinds that have templates, each with a word of explanation."""
 
 _CLASS_SUFFIX = {"toolkit": "Toolkit", "model": "", "storage": "Storage", "feature": "Feature"}
+_LIBRARIES = {"model": ("ergaster-support-openai-wire",), "storage": ("ergaster-support-storage",)}
 _NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*\Z")
 
 
@@ -96,7 +98,7 @@ def create_plugin(kind: str, name: str, folder: str | Path | None = None) -> lis
         "class_name": names.class_name(kind),
         "value": names.identifier if kind == "model" else names.class_name(kind),
         "env": f"{names.identifier.upper()}_API_KEY",
-        "dependencies": ', "ergaster-support-openai-wire>=0.1,<0.2"' if kind == "model" else "",
+        "dependencies": "".join(f', "{library}>=0.1,<0.2"' for library in _LIBRARIES.get(kind, ())),
     }
     return [
         _write(target / "pyproject.toml", "plugin/pyproject.toml", values),

@@ -10,7 +10,7 @@ from ergaster_cli.scaffold.create import PluginNames, create_plugin
 
 __all__ = ["KIND_FOLDERS", "create_member"]
 
-KIND_FOLDERS = {"toolkits": "toolkit", "models": "model", "features": "feature"}
+KIND_FOLDERS = {"toolkits": "toolkit", "models": "model", "storages": "storage", "features": "feature"}
 """The folders of `plugins/` that have templates, and the kind that lies in each."""
 
 

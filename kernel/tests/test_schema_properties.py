@@ -87,7 +87,7 @@ SCALARS = {
         st.builds(Tree, st.text("ab")), lambda inner: st.builds(Tree, st.text("ab"), st.lists(inner, max_size=3).map(tuple))
     ),
     Options: st.fixed_dictionaries({}, optional={"depth": st.integers(), "colour": st.sampled_from(Colour)}),
-    Place: st.builds(Place, st.floats(allow_nan=False, allow_infinity=False)),
+    Place: st.builds(Place, *[st.floats(allow_nan=False, allow_infinity=False)] * 2),
 }
 
 

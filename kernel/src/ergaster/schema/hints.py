@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import inspect
 import re
 import sys
 import typing
 from collections.abc import Callable, Mapping
 from types import FrameType, SimpleNamespace
+from typing import Any
 
 from ergaster.errors import SchemaError
 
-__all__ = ["class_hints", "enclosing_names", "function_hints", "hint_name"]
+__all__ = ["class_hints", "enclosing_names", "function_doc", "function_hints", "hint_name", "plain_function"]
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -50,9 +52,24 @@ def _evaluate(annotations: Mapping[str, object], scope: Mapping[str, object], na
     return typing.get_type_hints(holder, globalns=scope, localns=names, include_extras=True)  # type: ignore[arg-type]  # only read
 
 
+def plain_function(function: Callable[..., object]) -> Callable[..., object]:
+    """Return the function that has the hints: under wrappers, partial applications, and objects that can be called."""
+    plain = inspect.unwrap(function)
+    while isinstance(plain, functools.partial):
+        plain = inspect.unwrap(plain.func)
+    called: Callable[..., object] = plain if inspect.isroutine(plain) else type(plain).__call__
+    return called
+
+
+def function_doc(function: Callable[..., object]) -> str:
+    """Return the docstring of a function, or of what a partial application or an object calls."""
+    own = function if inspect.isroutine(function) else plain_function(function)
+    return inspect.getdoc(own) or ""
+
+
 def function_hints(function: Callable[..., object], names: Mapping[str, object]) -> dict[str, object]:
     """Return a function's hints, resolved in its module, its closure and *names*."""
-    plain = inspect.unwrap(function)
+    plain = plain_function(function)
     scope: Mapping[str, object] = getattr(plain, "__globals__", {})
     annotations = {name: hint for name, hint in inspect.get_annotations(plain).items() if name != "return"}
     where = f"the function {getattr(plain, '__qualname__', plain)!s}()"
@@ -88,9 +105,9 @@ def _closure(function: Callable[..., object]) -> dict[str, object]:
     return found
 
 
-def enclosing_names(owner: Callable[..., object]) -> dict[str, object]:
+def enclosing_names(owner: Any) -> dict[str, object]:
     """Return what the annotations of a local function or class name in the function around it, if that still runs."""
-    plain = inspect.unwrap(owner)
+    plain = owner if isinstance(owner, type) else plain_function(owner)
     qualname: str = getattr(plain, "__qualname__", "")
     if "<locals>" not in qualname:
         return {}

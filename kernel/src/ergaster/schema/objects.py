@@ -16,7 +16,7 @@ from ergaster.messages import Json
 from ergaster.schema.containers import nearest_of
 from ergaster.schema.docstrings import parse_docstring
 from ergaster.schema.dumping import dump
-from ergaster.schema.hints import class_hints
+from ergaster.schema.hints import class_hints, function_doc
 from ergaster.schema.misfits import Misfit, Problem, misfit
 from ergaster.schema.nodes import Load, Node, Render, Schema
 
@@ -249,7 +249,7 @@ def _empty(factory: object) -> Any:
 def function_properties(function: Callable[..., object], skip: frozenset[str], hints: Mapping[str, object]) -> list[Property]:
     """Return the parameters of a function that a model may fill in; the one named `**` takes all others."""
     where = f"the function {getattr(function, '__qualname__', function)!s}()"
-    notes = parse_docstring(inspect.getdoc(function) or "").params
+    notes = parse_docstring(function_doc(function)).params
     properties = []
     for parameter in inspect.signature(function).parameters.values():
         if parameter.name in skip:

@@ -90,10 +90,10 @@ def plan_of(function: Callable[..., object], is_method: bool, names: Mapping[str
 
 def _read(function: Callable[..., object], is_method: bool, names: Mapping[str, object]) -> Plan:
     from ergaster.schema import function_adapter
-    from ergaster.schema.hints import function_hints
+    from ergaster.schema.hints import function_hints, plain_function
 
     parameters = list(inspect.signature(function).parameters.values())
-    scope = getattr(inspect.unwrap(function), "__globals__", {})
+    scope = getattr(plain_function(function), "__globals__", {})
     ours = {"Inject": Inject, "RunContext": RunContext, "ToolContext": ToolContext}
     # these need not be imported at run time: a type checker likes them better under TYPE_CHECKING
     names = {**{name: value for name, value in ours.items() if name not in scope}, **names}

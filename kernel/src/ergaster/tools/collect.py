@@ -82,9 +82,7 @@ def _each_tool(value: object) -> Iterator[Tool]:
         for item in value:
             yield from _each_tool(item)
     elif isinstance(value, str):
-        raise SchemaError(
-            f"{value!r} is the name of a toolkit, not a tool; names are resolved by the kernel: Agent(tools=[{value!r}])"
-        )
+        raise SchemaError(f"{value!r} is a name, not a tool; names are for Agent(tools=[{value!r}]), which resolves them")
     elif isinstance(value, type):
         raise SchemaError(f"{value.__name__} is a class; hand in an instance, {value.__name__}()")
     elif callable(value):

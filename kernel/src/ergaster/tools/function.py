@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import re
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -70,8 +69,8 @@ class FunctionTool(Tool, Generic[P, R]):
 
     description: str = _LATER
     parameters: JsonObject = field(default=_LATER, repr=False)
-    invoke: Invoke | None = field(default=_LATER, repr=False)
-    validate: Callable[[JsonObject], JsonObject] | None = field(default=_LATER, repr=False)
+    invoke: Invoke | None = field(default=_LATER, repr=False, eq=False)
+    validate: Callable[[JsonObject], JsonObject] | None = field(default=_LATER, repr=False, eq=False)
     function: Callable[P, R]
     owner: object = field(default=None, repr=False)
     blocking: bool = True
@@ -80,7 +79,8 @@ class FunctionTool(Tool, Generic[P, R]):
 
     def __attrs_post_init__(self) -> None:
         for name in ("description", "parameters", "invoke", "validate"):
-            if getattr(self, name) is _LATER:
+            value = getattr(self, name)
+            if value is _LATER or getattr(value, "func", None) in {_invoke, _validate}:  # of the tool that this is a copy of
                 object.__delattr__(self, name)  # an empty slot sends its first reader to __getattr__
 
     def __getattr__(self, name: str) -> Any:
@@ -120,14 +120,11 @@ class FunctionTool(Tool, Generic[P, R]):
     def replace(self, **changes: object) -> FunctionTool[P, R]:
         """Return a copy with these attributes changed; what was not asked for yet stays unread."""
         values: dict[str, Any] = {}
-        for item in FIELDS:
+        for name in FIELDS:
             try:
-                values[item] = object.__getattribute__(self, item)
-            except AttributeError:
+                values[name] = object.__getattribute__(self, name)
+            except AttributeError:  # not read yet
                 continue
-        for bound in ("invoke", "validate"):  # these belong to this object, and are made anew for the copy
-            if isinstance(values.get(bound), functools.partial) and values[bound].func in {_invoke, _validate}:
-                del values[bound]
         return type(self)(**{**values, **changes})
 
 
@@ -247,8 +244,9 @@ def _check_asked(name: str, asked: tuple[str, ...], schema: JsonObject) -> None:
 
 def _description(function: Callable[..., object]) -> str:
     from ergaster.schema.docstrings import parse_docstring
+    from ergaster.schema.hints import function_doc
 
-    return parse_docstring(inspect.getdoc(function)).description
+    return parse_docstring(function_doc(function)).description
 
 
 def _plan(made: FunctionTool[..., Any]) -> Plan:

@@ -3,6 +3,8 @@
 import errno
 import os
 import socket
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -318,6 +320,7 @@ def test_find_leaves_out_links_and_refused_names_and_says_how_many(place: Place)
 
     assert [entry.path for entry in found.entries] == ["notes", "notes/a.txt"]
     assert (found.left_out, found.is_complete) == (6, True)
+    assert place.root.find("**/*.md").left_out == 0
 
 
 def test_find_says_when_a_bound_stopped_it(place: Place):
@@ -340,6 +343,27 @@ def test_find_ends_in_a_tree_deeper_than_any_path(tmp_path: Path):
     os.close(here)
 
     assert len(Root(tmp_path).find().entries) == 64
+
+
+def test_folder_where_nothing_can_match_is_not_read(place: Place):
+    place.root.write_bytes("big/deep/a.md", b"")
+
+    assert place.root.find("notes/*.txt", scan_limit=7).is_complete
+    assert not place.root.find("**/*.txt", scan_limit=7).is_complete
+
+
+def test_write_that_the_system_cuts_short_leaves_the_old_file(place: Place):
+    script = (
+        "import resource, signal, sys; from ergaster_support_paths import Root\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "try: Root(sys.argv[1]).write_bytes('notes/a.txt', b'x' * 5000)\n"
+        "except OSError as error: print(error.filename)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(place.path)], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "notes/a.txt\n"
+    assert [path.name for path in (place.path / "notes").iterdir()] == ["a.txt"]
+    assert place.root.read_bytes("notes/a.txt") == b"alpha"
 
 
 def test_root_that_is_missing_is_a_plain_error(tmp_path: Path):

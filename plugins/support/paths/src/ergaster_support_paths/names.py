@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from string import ascii_letters, digits
 
 from ergaster.errors import UnsafePath
 
@@ -13,11 +14,12 @@ _MAX_PATH_BYTES = 4096
 _MAX_DEPTH = 64
 _SHOWN = 120
 
+_PLAIN = frozenset(f"{ascii_letters}{digits}_-. ")
 _SEPARATOR_LOOKALIKES = frozenset("\u2044\u2215\u2216\u29f5\u29f8\u29f9\ufe68\uff0f\uff3c\u2571\u2572")
 _RESERVED_CHARACTERS = frozenset('<>"|?*:\\')
 _DEVICES = frozenset(
     ["con", "prn", "aux", "nul", "clock$", "conin$", "conout$"]
-    + [f"{device}{digit}" for device in ("com", "lpt") for digit in "0123456789¹²³"]
+    + [f"{device}{digit}" for device in ("com", "lpt") for digit in f"{digits}¹²³"]
 )
 # Joiners that Persian names and emoji are written with; every other invisible character is refused.
 _JOINERS = frozenset("\u200c\u200d")
@@ -73,12 +75,11 @@ def parse_path(path: str) -> tuple[str, ...]:
 
 def _find_problem(name: str) -> str:
     """Return what is wrong with a name and what to do about it, or the empty string."""
-    plain = unicodedata.normalize("NFKC", name)
-    if set(plain) <= {"."}:
+    if set(name) <= {"."}:
         return "is empty or made of dots; stay below the root and name folders and files by their names"
-    problem = next(filter(None, map(_find_character_problem, name)), "")
-    if problem or "/" in plain:
-        return problem or "holds a character that looks like a separator; use '/' between names and plain letters inside"
+    problem = "" if _PLAIN.issuperset(name) else _find_odd_character(name)
+    if problem:
+        return problem
     if name[-1] in ". " or name[0] == " ":
         return "begins with a space, or ends with a dot or a space; leave that out"
     if name[0] == "-":
@@ -90,9 +91,16 @@ def _find_problem(name: str) -> str:
     return ""
 
 
-def _find_character_problem(character: str) -> str:
-    if character == "/" or character in _SEPARATOR_LOOKALIKES:
-        return "holds a separator, or a character that looks like one; use '/' between names and plain letters inside"
+def _find_odd_character(name: str) -> str:
+    plain = unicodedata.normalize("NFKC", name)
+    if "/" in plain or set(plain) <= {"."}:
+        return "holds a character that looks like a separator or a dot; use '/' between names and plain letters inside"
+    return next(filter(None, map(_judge, name)), "")
+
+
+def _judge(character: str) -> str:
+    if character in _SEPARATOR_LOOKALIKES:
+        return "holds a character that looks like a separator; use '/' between names and plain letters inside"
     if character in _RESERVED_CHARACTERS:
         return f"holds {character!r}, which some systems reserve; use '/' between names, and letters, digits, '_', '-', '.'"
     if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} and character not in _JOINERS:

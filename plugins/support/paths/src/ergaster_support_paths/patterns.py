@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from fnmatch import fnmatchcase
+import re
+from collections.abc import Callable, Sequence
+from fnmatch import translate
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ergaster.errors import UnsafePath, Unsupported
 from ergaster_support_paths.names import show_path
@@ -26,6 +27,11 @@ class Pattern:
     """
 
     segments: tuple[str, ...]
+    _matchers: tuple[Callable[[str], object] | None, ...] = field(init=False, eq=False, repr=False)
+
+    @_matchers.default
+    def _compile(self) -> tuple[Callable[[str], object] | None, ...]:
+        return tuple(None if segment == "**" else re.compile(translate(segment)).match for segment in self.segments)
 
     @property
     def depth(self) -> int | None:
@@ -34,24 +40,35 @@ class Pattern:
 
     def matches(self, names: Sequence[str]) -> bool:
         """Say whether the path made of *names* matches; upper and lower case differ."""
-        # One row of the classic table: reachable[i] says that the first i segments cover the names read so far.
-        reachable = _skip_empty_folders(self.segments, [True] + [False] * len(self.segments))
+        progress = self.begin()
         for name in names:
-            following = [False] * len(reachable)
-            for index, segment in enumerate(self.segments):
-                if segment == "**":
-                    following[index + 1] = following[index + 1] or reachable[index] or reachable[index + 1]
-                elif reachable[index] and fnmatchcase(name, segment):
-                    following[index + 1] = True
-            reachable = _skip_empty_folders(self.segments, following)
-        return reachable[-1]
+            progress = self.advance(progress, name)
+        return self.is_match(progress)
 
+    def begin(self) -> int:
+        """Return how far the empty path goes: bit *i* says that the first *i* segments cover it."""
+        return self._skip_folders(1)
 
-def _skip_empty_folders(segments: Sequence[str], reachable: list[bool]) -> list[bool]:
-    for index, segment in enumerate(segments):
-        if segment == "**" and reachable[index]:
-            reachable[index + 1] = True
-    return reachable
+    def advance(self, progress: int, name: str) -> int:
+        """Return how far a path goes that has one more name; 0 if nothing below it can match."""
+        following = 0
+        for index, matcher in enumerate(self._matchers):
+            if matcher is None:
+                if progress >> index & 3:  # begins here, or goes on
+                    following |= 2 << index
+            elif progress >> index & 1 and matcher(name):
+                following |= 2 << index
+        return self._skip_folders(following)
+
+    def is_match(self, progress: int) -> bool:
+        """Say whether a path that goes so far matches."""
+        return bool(progress >> len(self.segments))
+
+    def _skip_folders(self, progress: int) -> int:
+        for index, matcher in enumerate(self._matchers):
+            if matcher is None and progress >> index & 1:
+                progress |= 2 << index
+        return progress
 
 
 def parse_pattern(pattern: str) -> Pattern:

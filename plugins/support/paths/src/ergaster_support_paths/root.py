@@ -9,19 +9,22 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeAlias
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from ergaster.errors import UnsafePath
 from ergaster_support_paths.names import check_name, parse_path, show_path
-from ergaster_support_paths.patterns import parse_pattern
+from ergaster_support_paths.patterns import Pattern, parse_pattern
 from ergaster_support_paths.places import Folder, Walk, is_link, make_walk
 
 __all__ = ["Entry", "EntryKind", "Listing", "Root"]
 
 EntryKind: TypeAlias = Literal["file", "folder"]
+_Visit: TypeAlias = tuple[tuple[str, ...], int]
+"""The names of a folder to read, and how far the pattern goes there."""
 
 _READ_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -51,7 +54,8 @@ class Listing:
 
     Attributes:
         entries: Folder by folder, sorted by name in each.
-        left_out: How many entries were passed over: links, devices, names that the guard refuses, unreadable folders.
+        left_out: How many entries match but were passed over (links, devices, names that the guard refuses), and how
+            many folders could not be read.
         is_complete: False if a bound stopped the search, so that there may be more.
     """
 
@@ -196,15 +200,16 @@ class Root:
             Unsupported: If the pattern has braces.
             OSError: As the system says, such as `FileNotFoundError`.
         """
-        search = _Search(self, pattern, self._parse(below), limit, scan_limit)
+        parsed = parse_pattern(pattern)
+        search = _Search(self._walk, self.hidden, parsed, self._parse(below), limit, scan_limit)
         with _naming(below):
-            search.visit(())
-        while search.waiting and search.can_go_on:
+            search.visit((), parsed.begin())
+        while search.waiting and search.is_complete:
             try:
-                search.visit(search.waiting.pop())
+                search.visit(*search.waiting.pop())
             except (OSError, UnsafePath):
                 search.left_out += 1  # removed, swapped or closed to us since its parent was read
-        return search.listing()
+        return Listing(tuple(search.found), search.left_out, search.is_complete)
 
     def _parse(self, path: str) -> tuple[str, ...]:
         names = parse_path(path)
@@ -219,55 +224,54 @@ class Root:
         return names
 
 
+@define
 class _Search:
-    """One search: where it has been, where it still has to go, and what it found."""
+    """One search: where it still has to go, and what it found."""
 
-    def __init__(self, root: Root, pattern: str, base: tuple[str, ...], limit: int, scan_limit: int) -> None:
-        self.root, self.base, self.limit, self.unread = root, base, limit, scan_limit
-        self.pattern = parse_pattern(pattern)
-        self.depth = _MAX_DEPTH - len(base) if self.pattern.depth is None else self.pattern.depth
-        self.waiting: list[tuple[str, ...]] = []
-        self.found: list[Entry] = []
-        self.left_out = 0
-        self.is_complete = True
+    walk: Walk
+    hidden: bool
+    pattern: Pattern
+    base: tuple[str, ...]
+    limit: int
+    unread: int
+    waiting: list[_Visit] = field(factory=list)
+    found: list[Entry] = field(factory=list)
+    left_out: int = 0
+    is_complete: bool = True
 
-    @property
-    def can_go_on(self) -> bool:
-        return self.is_complete and self.unread > 0
-
-    def listing(self) -> Listing:
-        return Listing(tuple(self.found), self.left_out, self.is_complete and not self.waiting)
-
-    def visit(self, names: tuple[str, ...]) -> None:
-        """Read one folder, remember its folders, keep what matches."""
-        with self.root._walk.folder((*self.base, *names)) as folder:  # noqa: SLF001 - the search is a part of Root
+    def visit(self, names: tuple[str, ...], progress: int) -> None:
+        """Read one folder, keep what matches, remember the folders to visit."""
+        with self.walk.folder((*self.base, *names)) as folder:
             entries = folder.entries(self.unread + 1)
-            self.is_complete = len(entries) <= self.unread
+            if len(entries) > self.unread:
+                self.is_complete = False
+                del entries[self.unread :]
             self.unread -= len(entries)
-            below = [
-                child
-                for entry in sorted(entries[: self.unread + len(entries)], key=lambda entry: entry.name)
-                if (child := self._look_at(entry, names)) is not None
-            ]
-        self.waiting += reversed(below)
+            below = [self._look_at(entry, names, progress) for entry in sorted(entries, key=attrgetter("name"))]
+        self.waiting += reversed([visit for visit in below if visit is not None])
 
-    def _look_at(self, entry: os.DirEntry[str], names: tuple[str, ...]) -> tuple[str, ...] | None:
-        """Keep the entry if it matches; return its names if it is a folder to visit."""
-        here = (*names, entry.name)
-        if not self.root.hidden and entry.name.startswith("."):
+    def _look_at(self, entry: os.DirEntry[str], names: tuple[str, ...], progress: int) -> _Visit | None:
+        """Keep the entry if it matches; return the visit to pay if it is a folder where more can match."""
+        if not self.hidden and entry.name.startswith("."):
             return None
+        here, progress = (*names, entry.name), self.pattern.advance(progress, entry.name)
+        is_folder = entry.is_dir(follow_symlinks=False)
         try:
             check_name(entry.name)
-            status = _checked(entry.stat(follow_symlinks=False), entry.name)
+            if not is_folder or self.pattern.is_match(progress):
+                self._keep(here, _checked(entry.stat(follow_symlinks=False), entry.name), progress)
         except (OSError, UnsafePath):
-            self.left_out += 1
+            self.left_out += self.pattern.is_match(progress)
             return None
-        if self.is_complete and self.pattern.matches(here):
-            if len(self.found) < self.limit:
-                self.found.append(_as_entry((*self.base, *here), status))
-            else:
-                self.is_complete = False
-        return here if stat.S_ISDIR(status.st_mode) and len(here) < self.depth else None
+        return (here, progress) if is_folder and progress and len(self.base) + len(here) < _MAX_DEPTH else None
+
+    def _keep(self, here: tuple[str, ...], status: os.stat_result, progress: int) -> None:
+        if not self.is_complete or not self.pattern.is_match(progress):
+            return
+        if len(self.found) < self.limit:
+            self.found.append(_as_entry((*self.base, *here), status))
+        else:
+            self.is_complete = False
 
 
 @contextmanager

@@ -74,7 +74,7 @@ def event_bytes(event: JsonDict, framing: str, protocol: str) -> bytes:
     """Return one event as it goes over the wire."""
     name = f"event: {event['type']}\n" if protocol == "responses" and "type" in event else ""
     if framing == "multiline":
-        data = "".join(f"data: {line}\n" for line in json.dumps(event, ensure_ascii=False, indent=1).splitlines())
+        data = "".join(f"data: {line}\n" for line in json.dumps(event, ensure_ascii=False, indent=1).split("\n"))
         return f"{name}{data}\n".encode()
     text = f"{name}data: {json.dumps(event, ensure_ascii=False)}\n\n"
     if framing == "comments":

@@ -170,16 +170,19 @@ class LoopbackServer:
 
     Attributes:
         requests: What came in, in order.
+        default: What is answered when the script is at its end.
+        connections: How many connections have been opened.
         open_connections: How many connections are open.
         together: How many requests must be waiting before any of them is answered; for tests of concurrency.
     """
 
     def __init__(self, *steps: Step, default: Step | Callable[[ReceivedRequest], Step] | None = None) -> None:
         self.requests: list[ReceivedRequest] = []
+        self.connections = 0
         self.open_connections = 0
         self.together = 1
         self._script = deque(steps)
-        self._default = default or Reply(text="ok")
+        self.default = default or Reply(text="ok")
         self._changed = threading.Condition()
         self._ready = threading.Event()
         self._thread: threading.Thread | None = None
@@ -235,7 +238,7 @@ class LoopbackServer:
         server.close()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._change(open_connections=1)
+        self._change(open_connections=1, connections=1)
         try:
             while (request := await _read_request(reader)) is not None:
                 with self._changed:
@@ -261,7 +264,7 @@ class LoopbackServer:
 
     async def _answer(self, request: ReceivedRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer, and say whether the connection may serve another request."""
-        step = self._script.popleft() if self._script else self._default
+        step = self._script.popleft() if self._script else self.default
         if not isinstance(step, Reply | Fault):
             step = step(request)
         stream = request.raw.startswith(b"{") and bool(request.body.get("stream"))

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = ["scripted_model"]
 
+_KITS = ("_model_conduct", "_model_failures", "_model_replies", "feature", "model", "storage", "toolkit")
+
 # The kits assert; without this their failures would not show values. pytest does the same only for installed wheels.
-pytest.register_assert_rewrite(*(f"ergaster.testing.{kit}" for kit in ("feature", "model", "storage", "toolkit")))
+pytest.register_assert_rewrite(*(f"ergaster.testing.{kit}" for kit in _KITS))
 
 
 @pytest.fixture

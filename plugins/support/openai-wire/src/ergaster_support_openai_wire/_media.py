@@ -59,13 +59,13 @@ def image_from_url(url: Json) -> Image | None:
     return Image(_decoded(data), media_type=head.partition(";")[0] or "image/png")
 
 
-def media_from_base64(data: Json, kind: str) -> Media | None:
+def media_from_base64(data: Json, kind: str, *, name: str | None = None) -> Audio | Image | None:
     """Return a sound or picture of a reply; *kind* is the protocol's word for its format."""
     if not isinstance(data, str) or not data:
         return None
     if kind in _AUDIO_TYPES:
-        return Audio(_decoded(data), media_type=_AUDIO_TYPES[kind])
-    return Image(_decoded(data), media_type=f"image/{kind}")
+        return Audio(_decoded(data), media_type=_AUDIO_TYPES[kind], name=name)
+    return Image(_decoded(data), media_type=f"image/{kind}", name=name)
 
 
 def _decoded(data: str) -> bytes:

@@ -10,6 +10,7 @@ from attrs import define, field
 from ergaster.contracts.model import Delta, ModelResponse
 from ergaster.messages import Citation, Message, Part, Reasoning, StopReason, Text, ToolCall
 from ergaster_support_openai_wire._calls import mint_call_id
+from ergaster_support_openai_wire._deltas import join_deltas
 from ergaster_support_openai_wire._json import JsonDecodeError, dump, load
 from ergaster_support_openai_wire._media import image_from_url, media_from_base64
 from ergaster_support_openai_wire.errors import Origin, error_from_value, malformed
@@ -87,7 +88,7 @@ class ChatDecoder:
         """
         if not self._seen:
             self._seen = chunk[:400]
-        return self._take(self._splitter.feed(chunk))
+        return join_deltas(self._pieces(self._splitter.feed(chunk)))
 
     def finish(self) -> ModelResponse:
         """Return the whole reply, at the end of the stream.
@@ -95,7 +96,8 @@ class ChatDecoder:
         Raises:
             MalformedReply: If the stream ended before the reply did.
         """
-        self._take(self._splitter.finish(), at_end=True)
+        for _ in self._pieces(self._splitter.finish(), at_end=True):
+            pass
         if not self.is_complete or not (self._finish_reason or self._texts or self._calls or self._media or self._audio):
             raise malformed("a stream that ended before the reply did", b"" if self._head else self._seen, self.origin)
         audio = self._audio
@@ -109,31 +111,15 @@ class ChatDecoder:
         calls = [(call.id, call.name, "".join(call.pieces)) for call in self._calls]
         return _response(self, self._head, message, calls, self._finish_reason, self._usage, refused=self._refused)
 
-    def _take(self, events: Iterable[tuple[bytes, bytes]], *, at_end: bool = False) -> list[Delta]:
-        deltas: list[Delta] = []
-        latest: Delta | None = None
-        joined: list[str] = []  # the pieces of `latest`
+    def _pieces(self, events: Iterable[tuple[bytes, bytes]], *, at_end: bool = False) -> Iterable[Delta]:
         for name, data in events:
             if data == b"[DONE]":
                 self.done = True
                 continue
-            for delta in self._checked_event(name, data, at_end):
-                if latest is not None and latest.kind == delta.kind and latest.index == delta.index:
-                    joined.append(delta.text)
-                    continue
-                if latest is not None and len(joined) > 1:
-                    latest.text = "".join(joined)
-                deltas.append(delta)
-                latest, joined = delta, [delta.text]
-        if latest is not None and len(joined) > 1:
-            latest.text = "".join(joined)
-        return deltas
-
-    def _checked_event(self, name: bytes, data: bytes, at_end: bool) -> Iterable[Delta]:
-        try:
-            return self._event(name, data, at_end)
-        except _WRONG_SHAPE:
-            raise malformed("an event of another shape than the protocol's", data, self.origin) from None
+            try:
+                yield from self._event(name, data, at_end)
+            except _WRONG_SHAPE:
+                raise malformed("an event of another shape than the protocol's", data, self.origin) from None
 
     def _event(self, name: bytes, data: bytes, at_end: bool) -> Iterable[Delta]:
         try:
@@ -331,7 +317,7 @@ def _stop_reason(reason: str | None, *, has_calls: bool, refused: bool) -> StopR
 def _media(message: JsonDict, audio: JsonDict, audio_format: str) -> list[Part]:
     found = [image_from_url((image.get("image_url") or {}).get("url")) for image in message.get("images") or ()]
     sound = media_from_base64(audio.get("data"), audio_format)
-    return [media for media in (*found, sound) if media is not None]  # type: ignore[misc]
+    return [media for media in (*found, sound) if media is not None]
 
 
 def _citation(annotation: JsonDict) -> Citation:

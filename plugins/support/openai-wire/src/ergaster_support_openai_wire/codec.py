@@ -10,9 +10,11 @@ from ergaster.contracts.model import Delta, ModelRequest, ModelResponse, ModelSe
 from ergaster_support_openai_wire.chat_reply import ChatDecoder, decode_chat
 from ergaster_support_openai_wire.chat_request import ChatEncoder
 from ergaster_support_openai_wire.errors import Origin
+from ergaster_support_openai_wire.responses_reply import ResponsesDecoder, decode_responses
+from ergaster_support_openai_wire.responses_request import ResponsesEncoder
 from ergaster_support_openai_wire.usage import Price
 
-__all__ = ["ChatCodec", "Codec", "Decoder"]
+__all__ = ["ChatCodec", "Codec", "Decoder", "ResponsesCodec"]
 
 
 class Decoder(Protocol):
@@ -77,3 +79,29 @@ class ChatCodec:
     def decoder(self, origin: Origin, *, seed: bytes = b"") -> ChatDecoder:
         """Return what reads a streamed reply."""
         return ChatDecoder(origin, self.encoder.quirks, seed, self.price, self.audio_format)
+
+
+@define(eq=False)
+class ResponsesCodec:
+    """Responses.
+
+    Attributes:
+        encoder: Encodes requests; it knows the model.
+        price: The model's price, if known.
+    """
+
+    encoder: ResponsesEncoder
+    price: Price | None = None
+    path: str = "/responses"
+
+    def encode(self, request: ModelRequest, settings: ModelSettings, *, stream: bool = False) -> bytes:
+        """Return the body of a request."""
+        return self.encoder.encode(request, settings, stream=stream)
+
+    def decode(self, body: bytes, origin: Origin, *, seed: bytes = b"") -> ModelResponse:
+        """Return the reply in a body."""
+        return decode_responses(body, origin, seed=seed, price=self.price)
+
+    def decoder(self, origin: Origin, *, seed: bytes = b"") -> ResponsesDecoder:
+        """Return what reads a streamed reply."""
+        return ResponsesDecoder(origin, seed, self.price)

@@ -20,7 +20,7 @@ from ergaster.contracts.model import (
 )
 from ergaster.errors import AuthenticationFailed, MalformedReply, ModelError, ProviderUnavailable
 from ergaster.secrets import Secret
-from ergaster_support_http import Request, ResponseTooLarge, StreamingResponse, Timeout, Transport, TransportError
+from ergaster_support_http import Request, Response, ResponseTooLarge, StreamingResponse, Timeout, Transport, TransportError
 from ergaster_support_openai_wire.codec import Codec
 from ergaster_support_openai_wire.errors import Origin, error_from_response
 
@@ -40,6 +40,7 @@ class Endpoint:
         env: The environment variable with the key; empty when there is none.
         key_required: Whether a call without a key is refused here.
         headers: Further header fields for every request.
+        signs: Whether the transport adds the key, and who it is, itself.
         connect_timeout: Seconds to open a connection.
     """
 
@@ -48,6 +49,7 @@ class Endpoint:
     env: str = ""
     key_required: bool = True
     headers: Mapping[str, str] = field(factory=dict, repr=False)
+    signs: bool = False
     connect_timeout: float = 10.0
 
     @property
@@ -122,6 +124,15 @@ class WireModel(Model):
 
     async def _exchange(self, call: Request, seed: bytes) -> ModelResponse:
         """Send *call* and decode what comes back."""
+        response = await self._respond(call)
+        try:
+            return self._codec.decode(response.body, self._known_origin(), seed=seed)
+        except ModelError as error:
+            error.request_id = error.request_id or response.headers.get("x-request-id")
+            raise
+
+    async def _respond(self, call: Request) -> Response:
+        """Send *call* and return the response; one of another status than 2xx is an error."""
         origin = self._known_origin()
         try:
             response = await self._transport.send(call)
@@ -129,11 +140,7 @@ class WireModel(Model):
             raise _unavailable(error, origin) from error
         if not 200 <= response.status < 300:
             raise error_from_response(response.status, response.headers, response.body, origin)
-        try:
-            return self._codec.decode(response.body, origin, seed=seed)
-        except ModelError as error:
-            error.request_id = error.request_id or response.headers.get("x-request-id")
-            raise
+        return response
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | ModelResponse, None]:
         """Yield pieces as they arrive, then the whole reply."""
@@ -193,8 +200,10 @@ class WireModel(Model):
         if self._origin is None:
             endpoint = self._endpoint
             key = endpoint.find_key(self.provider, self.name)
-            self._headers = {"content-type": "application/json", "user-agent": "ergaster", **endpoint.headers}
-            if key:
+            self._headers = {"content-type": "application/json", **endpoint.headers}
+            if not endpoint.signs:
+                self._headers.setdefault("user-agent", "ergaster")
+            if key and not endpoint.signs:
                 self._headers.setdefault("authorization", f"Bearer {key.reveal()}")
             self._origin = Origin(self.provider, self.name, key, endpoint.key_hint)
         return self._origin

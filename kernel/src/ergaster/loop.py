@@ -161,9 +161,10 @@ async def _prepare(run: Run) -> None:
         system = await plan.system_prompt(run)
         if system:
             prefix.append(Message("system", system))
+    prefix.extend(plan.examples)
     for prepend in plan.prepend:
         prefix.extend(await prepend(run))
-    run.prefix = (*prefix, *plan.examples)
+    run.prefix = tuple(prefix)
 
 
 async def _call_model(run: Run) -> AsyncIterator[Event]:

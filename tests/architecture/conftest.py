@@ -69,7 +69,7 @@ class Plugin:
 
     @property
     def kind(self) -> str:
-        """The folder of its kind, such as `models`."""
+        """The folder of its kind, such as `models`; `contrib` for what stands for plugins by others."""
         return self.folder.parent.name
 
     @property
@@ -124,8 +124,9 @@ def runtime(kernel: tuple[Module, ...]) -> tuple[Module, ...]:
 
 @pytest.fixture(scope="session")
 def plugins() -> tuple[Plugin, ...]:
-    """Every plugin of this repository."""
-    return tuple(_read_plugin(path.parent) for path in sorted(ROOT.glob("plugins/*/*/pyproject.toml")))
+    """Every plugin of this repository, those of `contrib/` included."""
+    found = [*ROOT.glob("plugins/*/*/pyproject.toml"), *ROOT.glob("contrib/*/pyproject.toml")]
+    return tuple(_read_plugin(path.parent) for path in sorted(found))
 
 
 @pytest.fixture(scope="session")
@@ -137,7 +138,7 @@ def sources(kernel: tuple[Module, ...], plugins: tuple[Plugin, ...]) -> tuple[Mo
 @pytest.fixture(scope="session")
 def test_modules() -> tuple[Module, ...]:
     """All tests."""
-    folders = [ROOT / "tests", ROOT / "kernel" / "tests", *ROOT.glob("plugins/*/*/tests")]
+    folders = [ROOT / "tests", ROOT / "kernel" / "tests", *ROOT.glob("plugins/*/*/tests"), *ROOT.glob("contrib/*/tests")]
     return tuple(_read(path, ROOT) for folder in folders for path in sorted(folder.rglob("*.py")))
 
 

@@ -12,7 +12,7 @@ FLOORS = (
     "discovery offers registration settings failures inventory loading observers plugins config config_schema",  # names
     "schema codec tools output transcript sync",  # objects, never names
     "state journal sessions plan run nesting invoke calls loop ownership results",  # a run
-    "kernel assembly running agent team",  # names become objects; the nouns a user writes
+    "kernel assembly running front agent team",  # names become objects; the nouns a user writes
 )
 """Each floor may import its own modules and those of the floors before it; a cycle is an error anywhere.
 

@@ -30,7 +30,8 @@ def test_importing_ergaster_is_light():
 
 
 def test_kernel_names_no_vendor(runtime, plugins):
-    vendors = {plugin.name.replace("-", "_") for plugin in plugins if plugin.kind not in {"support", "apps"}} - NOT_VENDORS
+    vendors = {plugin.name.replace("-", "_") for plugin in plugins if plugin.kind not in {"support", "apps", "contrib"}}
+    vendors -= NOT_VENDORS
     pattern = re.compile(rf"(?<![a-z])({'|'.join(sorted(vendors))})(?![a-z])", re.IGNORECASE)
     offenders = [
         f"{module.where}:{line}: {found.group()} in {text!r}"
@@ -56,8 +57,8 @@ def test_kernel_imports_only_its_declared_dependencies(kernel, kernel_pyproject)
 
 
 def _optional(module: str) -> set[str]:
-    """Return what a module may import where it is installed: pytest for the kits, pydantic for a user's own models."""
-    return {"pytest"} if module.startswith("ergaster.testing") else {"pydantic", "pydantic_core"}
+    """Return what a module may import where it is installed: for the kits what tests, for the rest a user's own models."""
+    return {"pytest", "hypothesis"} if module.startswith("ergaster.testing") else {"pydantic", "pydantic_core"}
 
 
 def _words(tree: ast.Module):

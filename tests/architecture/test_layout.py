@@ -14,7 +14,7 @@ from ergaster.catalog import KINDS
 FOLDERS = frozenset(
     {
         *("models", "embedders", "rerankers", "toolkits", "storages", "vectorstores", "sources", "readers", "chunkers"),
-        *("features", "learning", "guardrails", "orchestration", "interfaces", "apps", "support"),
+        *("features", "learning", "guardrails", "orchestration", "interfaces", "apps", "support", "contrib"),
     }
 )
 APP_GROUPS = frozenset({"ergaster.interfaces", "ergaster.commands", "ergaster.evaluators"})
@@ -151,7 +151,8 @@ def _declared(plugin, kernel_pyproject) -> set[str]:
 
 def test_every_plugin_is_an_extra_of_the_kernel(plugins, kernel_pyproject):
     extras = kernel_pyproject["optional-dependencies"]
-    published = {_normal(plugin.name): plugin.pyproject["project"]["name"] for plugin in plugins if plugin.kind != "support"}
+    first_party = [plugin for plugin in plugins if plugin.kind not in {"support", "contrib"}]
+    published = {_normal(plugin.name): plugin.pyproject["project"]["name"] for plugin in first_party}
     single = {name: lines[0] for name, lines in extras.items() if name not in {"standard", "all"}}
 
     assert published == single
@@ -193,7 +194,8 @@ def _lacking(plugin, text: str) -> list[str]:
     wanted = {f"the title `# {plugin.pyproject['project']['name']}`": rf"\A# {plugin.pyproject['project']['name']}\n"}
     wanted["the licence"] = r"Apache-2\.0"
     if plugin.kind != "support":
-        wanted["the install line"] = rf'pip install "ergaster\[(\w+,)*{_normal(plugin.name)}(,\w+)*\]"'
+        extra = rf'"ergaster\[([\w-]+,)*{_normal(plugin.name)}(,[\w-]+)*\]"'
+        wanted["the install line"] = rf"pip install ({extra}|{plugin.pyproject['project']['name']}\b)"
         wanted["an example"] = r"```(python|toml|sh|console)"
     return [what for what, pattern in wanted.items() if not re.search(pattern, text)]
 

@@ -37,7 +37,8 @@ def _project(folder):
     return tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
-FOLDERS = [ROOT / "kernel", *sorted(path.parent for path in ROOT.glob("plugins/*/*/pyproject.toml"))]
+PROJECTS = [*ROOT.glob("plugins/*/*/pyproject.toml"), *ROOT.glob("contrib/*/pyproject.toml")]
+FOLDERS = [ROOT / "kernel", *sorted(path.parent for path in PROJECTS)]
 
 
 @pytest.fixture(params=FOLDERS, ids=lambda folder: folder.relative_to(ROOT).as_posix())

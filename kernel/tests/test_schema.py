@@ -374,6 +374,29 @@ def test_problems_and_values_in_messages_are_bounded():
     assert ("the value: found a number of hundreds of digits, expected text",) == problems_of(str, 10**5000)
 
 
+def test_loader_stops_looking_once_there_are_enough_problems():
+    seen: list[str] = []
+
+    class Items(list):
+        def __iter__(self):
+            return (seen.append(item) or item for item in super().__iter__())
+
+    class Fields(dict):
+        def items(self):
+            return ((seen.append(item[0]) or item) for item in super().items())
+
+    wrong = [f"celcius{number}" for number in range(10_000)]
+    for hint, value in (
+        (list[Unit], Items(wrong)),
+        (dict[str, Unit], Fields(zip(wrong, wrong, strict=True))),
+        (Film, Fields(zip(wrong, wrong, strict=True))),
+    ):
+        seen.clear()
+
+        assert problems_of(hint, value)[-1].startswith("the value: more problems than these 50")
+        assert 51 <= len(seen) <= 52
+
+
 def test_classes_that_nothing_tells_apart_are_an_error():
     @attrs.frozen
     class Other:

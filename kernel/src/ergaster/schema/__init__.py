@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
 from ergaster.errors import InvalidInput
 from ergaster.messages import Json, JsonObject
-from ergaster.schema.compiler import Compiler
-from ergaster.schema.containers import Constraint
-from ergaster.schema.docstrings import Docstring, parse_docstring
-from ergaster.schema.dumping import dump
-from ergaster.schema.foreign import raw_load
 from ergaster.schema.misfits import MAX_DEPTH, Misfit, check_depth, invalid
-from ergaster.schema.nodes import Load, render
-from ergaster.schema.strict import strict_schema, without_nulls
+
+if TYPE_CHECKING:
+    from ergaster.schema.containers import Constraint
+    from ergaster.schema.docstrings import Docstring, parse_docstring
+    from ergaster.schema.dumping import dump
+    from ergaster.schema.nodes import Load
+    from ergaster.schema.strict import strict_schema, without_nulls
 
 __all__ = [
     "MAX_DEPTH",
@@ -35,6 +36,23 @@ __all__ = [
     "strict_schema",
     "without_nulls",
 ]
+
+
+_LATER = {
+    "Constraint": "ergaster.schema.containers",
+    "Docstring": "ergaster.schema.docstrings",
+    "dump": "ergaster.schema.dumping",
+    "parse_docstring": "ergaster.schema.docstrings",
+    "strict_schema": "ergaster.schema.strict",
+    "without_nulls": "ergaster.schema.strict",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what `import ergaster` does not need when somebody asks for it."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LATER[name]), name)
 
 
 @frozen(eq=False)
@@ -73,6 +91,8 @@ class Adapter:
         Raises:
             InvalidInput: If something in it cannot become JSON.
         """
+        from ergaster.schema.dumping import dump
+
         return dump(value)
 
 
@@ -87,11 +107,16 @@ def adapter_for(hint: Any) -> Adapter:
     if isinstance(hint, Adapter):
         return hint
     if isinstance(hint, Mapping):
+        from ergaster.schema.foreign import raw_load
+
         return Adapter(dict(hint), raw_load(hint))
     return _class_adapter(hint) if type(hint) is type else _compiled(hint)
 
 
 def _compiled(hint: Any) -> Adapter:
+    from ergaster.schema.compiler import Compiler
+    from ergaster.schema.nodes import render
+
     compiler = Compiler()
     node = compiler.node(hint, "the type")
     schema = render(node, compiler.definitions.get(hint) if isinstance(hint, type) else None)
@@ -117,6 +142,9 @@ def function_adapter(
     Raises:
         SchemaError: If a parameter has no type hint, or one that cannot become a JSON Schema.
     """
+    from ergaster.schema.compiler import Compiler
+    from ergaster.schema.nodes import render
+
     compiler = Compiler()
     node = compiler.function(function, skip, names or {})
     return Adapter(render(node, None), node.load, name="the arguments", is_recursive=compiler.is_recursive)

@@ -9,8 +9,9 @@ from decimal import Decimal
 from attrs import evolve, fields, frozen
 
 from ergaster.messages import Json
-from ergaster.schema.misfits import Misfit, Problem, found, listed, misfit, nearest
+from ergaster.schema.misfits import MAX_PROBLEMS, Misfit, Problem, found, listed, misfit
 from ergaster.schema.nodes import KIND_OF, Load, Node, Render, Schema
+from ergaster.suggestions import did_you_mean
 
 __all__ = ["Constraint", "array_node", "constrained", "described", "mapping_node", "tuple_node", "union_node"]
 
@@ -23,6 +24,8 @@ def _load_items(values: Sequence[Json], load: Load) -> list[object]:
             result.append(load(value))
         except Misfit as error:
             problems += error.below(index)
+            if len(problems) > MAX_PROBLEMS:
+                break
     if problems:
         raise Misfit(problems=problems)
     return result
@@ -97,6 +100,8 @@ def mapping_node(key: Node | None, value: Node) -> Node:
                 result[name if key is None else key.load(name)] = value.load(item)
             except Misfit as error:
                 problems += error.below(str(name))
+                if len(problems) > MAX_PROBLEMS:
+                    break
         if problems:
             raise Misfit(problems=problems)
         if len(result) != len(data):
@@ -392,4 +397,4 @@ def described(node: Node, description: str) -> Node:
 
 def nearest_of(name: str, known: Sequence[str]) -> str:
     """Return what to say after an unknown name."""
-    return nearest(name, known) or (f"; known are {listed(known, last='and')}" if known else "; there are none")
+    return did_you_mean(name, known) or (f"; known are {listed(known, last='and')}" if known else "; there are none")

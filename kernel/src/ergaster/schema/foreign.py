@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ergaster.errors import SchemaError
 from ergaster.messages import Json, JsonObject
 from ergaster.schema.containers import nearest_of
-from ergaster.schema.misfits import Misfit, Problem, check_depth, found, listed
+from ergaster.schema.misfits import MAX_PROBLEMS, Misfit, Problem, check_depth, found, listed
 from ergaster.schema.nodes import Load, Node, Render, Schema
 from ergaster.schema.scalars import ANY
 
@@ -76,6 +76,8 @@ def raw_load(schema: JsonObject) -> Load:
         try:
             for problem in validator.iter_errors(value):
                 problems += _problems(problem, schema)
+                if len(problems) > MAX_PROBLEMS:
+                    break
         except (ValueError, TypeError, OverflowError) as caught:
             raise Misfit(f"found a value that cannot be checked ({str(caught)[:200]}), expected a JSON value") from caught
         if problems:

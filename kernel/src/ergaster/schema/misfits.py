@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from ergaster.errors import InvalidInput
 from ergaster.messages import Json
 
-__all__ = ["MAX_DEPTH", "Misfit", "check_depth", "found", "invalid", "listed", "misfit", "nearest", "path_text"]
+__all__ = ["MAX_DEPTH", "MAX_PROBLEMS", "Misfit", "check_depth", "found", "invalid", "listed", "misfit", "path_text"]
 
 MAX_DEPTH = 100
 """Levels of nesting that a value may have; what is deeper is refused before anything recurses into it."""
 
 MAX_PROBLEMS = 50
-"""Problems that are told of one value; the rest is counted."""
+"""Problems that are told of one value; a loader stops looking for more, however long the value is."""
 
 SHOWN = 80
 """Characters of a value that a sentence shows."""
@@ -71,12 +70,6 @@ def _looks_like_json(text: str) -> bool:
         return text.strip().lower() == "none"
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?`, or nothing when no known word is near."""
-    match = difflib.get_close_matches(word[:SHOWN], list(known), n=1)
-    return f"; did you mean {match[0]!r}?" if match else ""
-
-
 def listed(words: Sequence[str], *, last: str = "or", limit: int = 30) -> str:
     """Join words to `a, b or c`."""
     shown = list(words[:limit])
@@ -101,8 +94,8 @@ def path_text(steps: Sequence[str | int], root: str) -> str:
 def invalid(error: Misfit, root: str, summary: str) -> InvalidInput:
     """Turn a misfit into the error that users see: all problems, each `path: what was found, what is expected`."""
     problems = [f"{path_text(steps[::-1], root)}: {text}" for steps, text in error.problems[:MAX_PROBLEMS]]
-    if (rest := len(error.problems) - MAX_PROBLEMS) > 0:
-        problems.append(f"{root}: {rest} more problems of this kind")
+    if len(error.problems) > MAX_PROBLEMS:
+        problems.append(f"{root}: more problems than these {MAX_PROBLEMS}; correct these first")
     return InvalidInput(summary, problems=problems)
 
 

@@ -17,7 +17,7 @@ from ergaster.schema.containers import nearest_of
 from ergaster.schema.docstrings import parse_docstring
 from ergaster.schema.dumping import dump
 from ergaster.schema.hints import class_hints, function_doc
-from ergaster.schema.misfits import Misfit, Problem, misfit
+from ergaster.schema.misfits import MAX_PROBLEMS, Misfit, Problem, misfit
 from ergaster.schema.nodes import Load, Node, Render, Schema
 
 __all__ = [
@@ -85,6 +85,8 @@ def object_load(
         result: dict[str, object] = {}
         problems: list[Problem] = []
         for name, item in value.items():
+            if len(problems) > MAX_PROBLEMS:
+                break
             load_item = loads.get(name, load_rest)
             if load_item is None or type(name) is not str:
                 problems.append(([str(name)], f"unknown {word}{nearest_of(str(name), list(loads))}"))

@@ -16,8 +16,9 @@ from typing import Any
 
 from ergaster.errors import SchemaError
 from ergaster.messages import Json
-from ergaster.schema.misfits import MAX_DEPTH, Misfit, check_depth, found, listed, misfit, nearest
+from ergaster.schema.misfits import MAX_DEPTH, Misfit, check_depth, found, listed, misfit
 from ergaster.schema.nodes import Node, Schema
+from ergaster.suggestions import did_you_mean
 
 __all__ = ["ANY", "SCALARS", "constants_node", "duration_text", "enum_node", "member_values", "path_node"]
 
@@ -240,7 +241,7 @@ def constants_node(values: Mapping[tuple[type, Json], object], description: str 
         try:
             return values[kind, value]
         except (KeyError, TypeError):
-            near = nearest(value, texts) if isinstance(value, str) else ""
+            near = did_you_mean(value, texts) if isinstance(value, str) else ""
             raise Misfit(f"found {found(value)}, expected {expected}{near}") from None
 
     def schema(_: object) -> Schema:

@@ -16,13 +16,12 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]*\Z")
 
 
 def _hide_password(text: str) -> str:
-    """Return *text* with the password of a URL replaced by `***`."""
+    """Return *text* with the password of a URL replaced by `***`; one with an unescaped `/` or `@` is hidden as well."""
     head, separator, tail = text.partition("://")
-    authority, slash, path = tail.partition("/")
-    user, at, host = authority.rpartition("@")
-    if not separator or not at or ":" not in user:
+    user, at, host = tail.rpartition("@")
+    if not separator or not at or ":" not in user or tail.startswith("/"):
         return text
-    return f"{head}://{user.partition(':')[0]}:***@{host}{slash}{path}"
+    return f"{head}://{user.partition(':')[0]}:***@{host}"
 
 
 @frozen

@@ -271,7 +271,8 @@ def _load_sequence(hint: object, target: type, value: object, path: str, problem
         try:
             return frozenset(loaded) if target is not set else set(loaded)
         except TypeError:
-            return _mismatch(hint, value, path, problems)
+            problems.append(Problem(path, "has an item that cannot be in a set"))
+            return None
     return loaded if target is list else tuple(loaded)
 
 

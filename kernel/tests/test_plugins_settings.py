@@ -1,0 +1,359 @@
+"""Options become typed settings, strictly; classes and functions become Specs."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal, NewType, Protocol
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ergaster.catalog import Spec
+from ergaster.errors import InvalidOption, InvalidRef, PluginError
+from ergaster.refs import parse_ref
+from ergaster.secrets import Secret
+from ergaster.settings import option_types, settings_from, spec_for
+from ergaster.structure import Problem, load
+
+
+class Level(enum.Enum):
+    LOW = "low"
+    HIGH = "high"
+
+
+class Closing(Protocol):
+    def close(self) -> None: ...
+
+
+class Client:
+    pass
+
+
+@attrs.frozen
+class Retry:
+    times: int = 2
+    wait: float = 0.5
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """Settings of a test.
+
+    Attributes:
+        url: Where it is.
+    """
+
+    url: str
+    api_key: Secret | None = None
+    timeout: float = 10.0
+    limit: int | None = None
+    retry: Retry = attrs.field(factory=Retry)
+    level: Level = Level.LOW
+    mode: Literal["fast", "exact"] = "fast"
+    hosts: tuple[str, ...] = ()
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    ratio: float = attrs.field(default=0.5, validator=attrs.validators.ge(0))
+
+
+SPEC = Spec("boxes", lambda ref, settings: settings, settings=Settings)
+
+
+def test_options_become_settings():
+    settings = settings_from(
+        SPEC,
+        {
+            "url": "x",
+            "api_key": "sk-1",
+            "timeout": 3,
+            "retry": {"times": 5},
+            "level": "high",
+            "hosts": ["a"],
+            "headers": {"b": "c"},
+        },
+    )
+
+    assert (
+        Settings(
+            url="x",
+            api_key=Secret("sk-1"),
+            timeout=3.0,
+            retry=Retry(times=5),
+            level=Level.HIGH,
+            hosts=("a",),
+            headers={"b": "c"},
+        )
+        == settings
+    )
+    assert isinstance(settings.timeout, float)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"url": 3}, "url: expected a string, got a whole number"),
+        ({"url": "x", "timeout": "3"}, "timeout: expected a number, got a string"),
+        ({"url": "x", "timeout": True}, "timeout: expected a number, got a boolean"),
+        ({"url": "x", "timeout": float("nan")}, "timeout: expected a number, got a number that is not finite"),
+        ({"url": "x", "limit": "3"}, "limit: expected a whole number, got a string"),
+        ({"url": "x", "limit": 3.0}, "limit: expected a whole number, got a number"),
+        ({"url": "x", "limit": False}, "limit: expected a whole number, got a boolean"),
+        ({"url": "x", "hosts": "abc"}, "hosts: expected a list, got a string"),
+        ({"url": "x", "hosts": ["a", 1]}, "hosts[1]: expected a string, got a whole number"),
+        ({"url": "x", "headers": {"a b": 1}}, "headers.'a b': expected a string, got a whole number"),
+        ({"url": "x", "level": "hi"}, "level: expected one of 'low', 'high'; did you mean 'high'?"),
+        ({"url": "x", "mode": "quick"}, "mode: expected one of 'fast', 'exact'"),
+        ({"url": "x", "retry": 3}, "retry: expected a table, got a whole number"),
+        ({"url": "x", "retry": {"times": 1, "tims": 2}}, "retry.tims: unknown key; did you mean 'times'?"),
+        ({"url": "x", "api_key": 7}, "api_key: expected a string, got a whole number"),
+        ({"url": "x", "ratio": -1}, "'ratio' must be >= 0: -1.0"),
+        ({}, "url: is missing"),
+    ],
+)
+def test_option_that_does_not_fit_is_told_with_its_path(options, problem):
+    with pytest.raises(InvalidOption) as caught:
+        settings_from(SPEC, options, kind="vector_store")
+
+    assert f"the vector store 'boxes': {problem}" == str(caught.value)
+    assert ("vector_store", "boxes") == (caught.value.kind, caught.value.name)
+
+
+def test_unknown_options_name_all_that_are_known():
+    with pytest.raises(InvalidOption) as caught:
+        settings_from(SPEC, {"url": "x", "time_out": 3, "zzz": 4, "limit": "x"}, kind="model")
+
+    known = "api_key, headers, hosts, level, limit, mode, ratio, retry, timeout, url"
+    assert (
+        "the model 'boxes': limit: expected a whole number, got a string; "
+        f"time_out: unknown option; did you mean 'timeout'? Known: {known}; zzz: unknown option; known: {known}"
+    ) == str(caught.value)
+
+
+def test_plugin_without_settings_takes_no_option():
+    with pytest.raises(InvalidOption, match="the plugin 'boxes': size: unknown option; the plugin has none"):
+        settings_from(Spec("boxes", print), {"size": 3})
+
+    assert settings_from(Spec("boxes", print), {}) is None
+
+
+def test_errors_never_show_a_value():
+    secret = "sk-very-secret-123"
+    options = {
+        "url": [secret],
+        "api_key": [secret],
+        "limit": secret,
+        "level": secret,
+        "retry": secret,
+        "hosts": secret,
+        "mode": secret,
+    }
+
+    with pytest.raises(InvalidOption) as caught:
+        settings_from(SPEC, options)
+
+    assert secret not in str(caught.value)
+
+
+Identifier = NewType("Identifier", str)
+
+
+@pytest.mark.parametrize(
+    ("hint", "value", "expected"),
+    [
+        (Any, object, object),
+        (object, None, None),
+        (None, None, None),
+        (Identifier, "a", "a"),
+        (Annotated[int, "unit"], 3, 3),
+        (float, 3, 3.0),
+        (int | float, 3, 3),
+        (float | int, 3, 3),
+        (str | Retry, {"times": 1}, Retry(times=1)),
+        (Retry | None, None, None),
+        (list[int], (1, 2), [1, 2]),
+        (tuple[int, str], [1, "a"], (1, "a")),
+        (Sequence[int], [1], (1,)),
+        (frozenset[str], ["a", "a"], frozenset({"a"})),
+        (set[str], ["a"], {"a"}),
+        (dict[str, int], {"a": 1}, {"a": 1}),
+        (Path, "a/b", Path("a/b")),
+        (Decimal, "1.50", Decimal("1.50")),
+        (Decimal, 0.1, Decimal("0.1")),
+        (date, date(2026, 1, 2), date(2026, 1, 2)),
+        (bytes, b"x", b"x"),
+        (Literal["a", Level.LOW], "low", Level.LOW),
+        (Level, Level.LOW, Level.LOW),
+        (Callable[[], None], print, print),
+        (type, int, int),
+        (Closing, 3, 3),
+        (Secret, Secret("a"), Secret("a")),
+    ],
+)
+def test_value_that_fits_is_taken(hint, value, expected):
+    problems: list[Problem] = []
+
+    assert expected == load(hint, value, "it", problems)
+    assert [] == problems
+
+
+@pytest.mark.parametrize(
+    ("hint", "value", "expected"),
+    [
+        (Literal[1], True, "expected 1, got a boolean"),
+        (str | Retry, {"times": "x"}, "it.times: expected a whole number, got a string"),
+        (str | list[int], [1, "x"], "it[1]: expected a whole number, got a string"),
+        (str | Retry, 3, "expected a string or a table, got a whole number"),
+        (tuple[int, str], [1], "expected 2 items, got 1"),
+        (frozenset[Any], [[]], "has an item that cannot be in a set"),
+        (Decimal, "NaN", "expected a decimal number, got a string"),
+        (Decimal, "1e9", "expected a decimal number, got a string"),
+        (date, datetime(2026, 1, 2, tzinfo=UTC), "expected a date, got a date with a time"),
+        (Client, "x", "expected an object of type Client, got a string"),
+        (Callable[[], None], 3, "expected a callable, got a whole number"),
+        (bool, 1, "expected true or false, got a whole number"),
+        (str, Secret("x"), "expected a string, got a secret"),
+    ],
+)
+def test_value_that_does_not_fit_is_a_problem(hint, value, expected):
+    problems: list[Problem] = []
+    load(hint, value, "it", problems)
+
+    assert [expected if expected.startswith("it") else f"it: {expected}"] == [str(problem) for problem in problems]
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.decimals(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*attrs.fields_dict(Settings), "other"]), anything))
+def test_any_options_load_or_raise_invalid_option(options):
+    told = ""
+    try:
+        told = repr(settings_from(SPEC, options))
+    except InvalidOption as error:
+        told = str(error)
+
+    assert told.startswith(("Settings(", "the plugin 'boxes': "))
+
+
+# --- what an entry point may name --------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Box:
+    """A box.
+
+    Attributes:
+        ref_rest: Its colour.
+        size: Its size.
+    """
+
+    ref_rest: str = "plain"
+    size: int = 1
+    _label: str = "none"
+    double: int = attrs.field(default=attrs.Factory(lambda self: self.size * 2, takes_self=True))
+    seen: list[int] = attrs.field(factory=list, init=False)
+
+
+def test_attrs_class_takes_its_fields_as_options():
+    spec = spec_for("toolkit", "box", Box)
+
+    assert {"size": int, "label": str, "double": int} == option_types(spec)
+    assert "A box." == spec.summary
+    assert Box("red", 2, "x") == spec.factory(parse_ref("box:red"), settings_from(spec, {"size": 2, "label": "x"}))
+    assert Box() == spec.factory(parse_ref("box"), settings_from(spec, {}))
+    assert "box://host/x" == spec.factory(parse_ref("box://host/x"), settings_from(spec, {})).ref_rest
+
+
+def test_the_reference_is_no_option():
+    with pytest.raises(InvalidOption, match="ref_rest: unknown option"):
+        settings_from(spec_for("toolkit", "box", Box), {"ref_rest": "x"})
+
+
+class Plain:
+    """A plain class."""
+
+    def __init__(self, ref_rest: str, *, size: int = 1, more=None, **rest) -> None:
+        if size > 9:
+            raise ValueError("size is at most 9")
+        self.facts = (ref_rest, size, more, rest)
+
+
+def test_plain_class_takes_its_parameters_as_options():
+    spec = spec_for("toolkit", "plain", Plain)
+
+    assert ("x", 2, [1], {}) == spec.factory(parse_ref("plain:x"), settings_from(spec, {"size": 2, "more": [1]})).facts
+    with pytest.raises(InvalidOption, match="size: expected a whole number, got a string"):
+        settings_from(spec, {"size": "2"})
+    with pytest.raises(InvalidOption, match="unknown option; known: more, size"):
+        settings_from(spec, {"rest": 2})
+
+
+def test_constructor_that_refuses_a_value_is_an_invalid_option():
+    spec = spec_for("toolkit", "plain", Plain)
+
+    with pytest.raises(InvalidOption, match="the toolkit 'plain' refused its options: size is at most 9"):
+        spec.factory(parse_ref("plain:x"), settings_from(spec, {"size": 10}))
+
+
+def test_a_required_rest_is_asked_for():
+    spec = spec_for("toolkit", "plain", Plain)
+
+    with pytest.raises(InvalidRef, match="the toolkit 'plain' needs a name behind it; write 'plain:…'"):
+        spec.factory(parse_ref("plain"), settings_from(spec, {}))
+
+
+def test_a_function_makes_the_object():
+    def boxes(size: int = 1) -> list[int]:
+        """Make boxes."""
+        return [size]
+
+    spec = spec_for("toolkit", "boxes", boxes)
+
+    assert [3] == spec.factory(parse_ref("boxes"), settings_from(spec, {"size": 3}))
+    assert "Make boxes." == spec.summary
+    with pytest.raises(InvalidRef, match="the toolkit 'boxes' takes nothing behind its name; write 'boxes' alone"):
+        spec.factory(parse_ref("boxes:x"), settings_from(spec, {}))
+
+
+class Provider:
+    """A factory object."""
+
+    settings = Settings
+    summary = "Models of a test"
+    env = ("TEST_KEY",)
+    auto = "provider:small"
+
+    def __call__(self, ref, settings):
+        return (ref.rest, settings.url)
+
+
+def test_factory_object_brings_its_settings():
+    spec = spec_for("model", "provider", Provider())
+
+    assert (Settings, "Models of a test", ("TEST_KEY",), "provider:small") == (spec.settings, spec.summary, spec.env, spec.auto)
+    assert ("x", "u") == spec.factory(parse_ref("provider:x"), settings_from(spec, {"url": "u"}))
+
+
+def test_a_spec_is_taken_as_it_is():
+    assert SPEC is spec_for("toolkit", "boxes", SPEC)
+
+
+async def coroutine() -> None: ...
+
+
+def positional(size, /) -> None: ...
+
+
+@pytest.mark.parametrize("target", [3, "text", attrs, coroutine, positional])
+def test_target_that_can_make_nothing_is_refused(target):
+    with pytest.raises(PluginError):
+        spec_for("toolkit", "boxes", target)

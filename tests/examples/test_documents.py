@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
 from ergaster.config import load_config
 
 ROOT = Path(__file__).parents[2]
@@ -66,9 +67,11 @@ def test_examples_of_plugins_are_python(path):
 
 
 @pytest.mark.parametrize("path", [*DOCUMENTS, *READMES], ids=_ids([*DOCUMENTS, *READMES]))
-def test_configurations_are_accepted(path, tmp_path):
+def test_configurations_are_accepted(path, tmp_path, monkeypatch):
     for number, block in enumerate(_blocks(path, "toml")):
         tomllib.loads(block.code)
+        for variable in re.findall(r"\$\{env:(\w+)\}", block.code):
+            monkeypatch.setenv(variable, "value")  # the reader has set it
         if re.search(r"^\[(agents|models|teams)\.", block.code, re.MULTILINE):
             config = tmp_path / f"{number}.toml"
             config.write_text(block.code, encoding="utf-8")

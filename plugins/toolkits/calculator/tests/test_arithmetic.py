@@ -156,7 +156,7 @@ def test_any_text_gives_a_number_or_a_tool_error(expression: str):
         value = evaluate(expression)
     except ToolError:
         return
-    assert math.isfinite(Fraction(value))
+    assert abs(Fraction(value)) < 2**4097
 
 
 numbers = st.decimals(-(10**6), 10**6, places=3).map(str)

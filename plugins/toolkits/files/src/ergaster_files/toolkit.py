@@ -10,6 +10,7 @@ from attrs import define, field, validators
 from ergaster.contracts.toolkit import Toolkit, ToolOutput
 from ergaster.errors import InvalidOption, ToolError
 from ergaster.messages import Image
+from ergaster.refs import resolve_path
 from ergaster.tools import tool
 from ergaster_files.content import Decoded, count_invisible, cut, decode, find_picture_type
 from ergaster_files.faults import explained
@@ -27,7 +28,7 @@ class Files(Toolkit):
     """Tools to look at, search, write and edit the files below one folder, and nothing outside it.
 
     Attributes:
-        root: The folder, relative to the working folder; it must exist.
+        root: The folder, relative to the one of the configuration or, without one, to the working folder; it must exist.
         max_bytes: Bytes of the largest file that is read, searched or written.
         max_results: Lines of a listing or of a search.
         hidden: Whether files and folders whose name begins with a dot may be seen and used.
@@ -43,7 +44,7 @@ class Files(Toolkit):
     instructions = "File paths are relative to the workspace, such as notes/todo.txt. Use list_files to see what is there."
 
     def __attrs_post_init__(self) -> None:
-        self._place = Root(self.root, hidden=self.hidden)
+        self._place = Root(resolve_path(self.root), hidden=self.hidden)
 
     async def open(self) -> None:
         """Make sure that the folder is there."""

@@ -24,6 +24,7 @@ from typing import (
     Required,
     TypedDict,
     TypeVar,
+    Unpack,
 )
 from uuid import UUID
 
@@ -234,7 +235,10 @@ def test_schema_of_a_type(hint, schema):
         (str | int, 1, 1),
         (bool | int, True, True),
         (date | str, "2025-01-31", date(2025, 1, 31)),
+        (str | date, "2025-01-31", date(2025, 1, 31)),
         (date | str, "tomorrow", "tomorrow"),
+        (bytes | str, "aGk=", "aGk="),
+        (str | Unit, "celsius", Unit.CELSIUS),
         (str | bytes, "aGk=", "aGk="),
         (Unit | str, "celsius", Unit.CELSIUS),
         (list[int] | int, [1], [1]),
@@ -297,6 +301,8 @@ def test_value_loads_to_its_type(hint, value, loaded):
         (Decimal, "1e5"),
         (bytes, "häh"),
         (bytes, "a"),
+        (bytes, "aGk=\n"),
+        (bytes, "aG-k"),
         (Path, "a\0b"),
         (Unit, "CELSIUS"),
         (Level, "LOW"),
@@ -342,6 +348,7 @@ def test_all_problems_are_told_at_once_with_their_paths():
             "[1]",
             "the value: found the text '[1]', expected an array; send the value itself, without quotes around it",
         ),
+        (date, "3", "the value: found the text '3', expected a date as text like '2025-01-31'"),
         (int | str, 1.5, "the value: found the number 1.5, expected an integer or text"),
         (int | str, [], "the value: found an empty array, expected an integer or text"),
         (Cat | Dog, {"kind": "dog", "tricks": [1]}, "tricks[0]: found the number 1, expected text"),
@@ -622,6 +629,37 @@ def test_further_keyword_arguments_are_checked_by_their_hint():
     assert {"name": "x", "a": 1} == adapter.load({"name": "x", "a": 1})
     with pytest.raises(InvalidInput, match="a: found the text 'z', expected an integer"):
         adapter.load({"name": "x", "a": "z"})
+
+
+def test_keyword_arguments_that_a_typed_dict_names_are_parameters():
+    def show(size: int, **film: Unpack[Film]) -> None: ...
+
+    adapter = function_adapter(show)
+
+    assert (["size", "title", "year", "rating"], ["size", "title"]) == (
+        list(adapter.json_schema["properties"]),
+        adapter.json_schema["required"],
+    )
+    assert {"size": 1, "title": "M"} == adapter.load({"size": 1, "title": "M"})
+
+
+def test_alias_may_contain_itself():
+    class TypeAliasType:  # what `type Numbers = int | list[Numbers]` makes from Python 3.12 on
+        __name__ = "Numbers"
+
+        @property
+        def __value__(self) -> Any:
+            return int | list[self]
+
+    adapter = adapter_for(dict[str, TypeAliasType()])
+    numbers = {"anyOf": [{"type": "integer"}, {"type": "array", "items": {"$ref": "#/$defs/Numbers"}}]}
+
+    assert ({"$ref": "#/$defs/Numbers"}, numbers) == (
+        adapter.json_schema["additionalProperties"],
+        adapter.json_schema["$defs"]["Numbers"],
+    )
+    assert {"a": [1, [2, []]]} == adapter.load({"a": [1, [2, []]]})
+    assert problems_of(dict[str, TypeAliasType()], {"a": [1, ["2"]]})
 
 
 def test_default_of_none_makes_a_parameter_optional():

@@ -263,6 +263,9 @@ def function_properties(function: Callable[..., object], skip: frozenset[str], h
                 f"{where}, {parameter.name!r}: it has no type hint; write one, such as `{parameter.name}: str`, "
                 f"or `{parameter.name}: Any` for every JSON value"
             )
+        if parameter.kind is parameter.VAR_KEYWORD and typing.get_origin(hints[parameter.name]) is typing.Unpack:
+            properties += class_properties(typing.get_args(hints[parameter.name])[0])
+            continue
         if parameter.kind is parameter.VAR_KEYWORD:
             properties.append(Property(name="**", hint=hints[parameter.name], required=False))
             continue

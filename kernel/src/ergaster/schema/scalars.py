@@ -257,7 +257,9 @@ def constants_node(values: Mapping[tuple[type, Json], object], description: str 
 def member_values(kind: type[enum.Enum]) -> dict[str, Json]:
     """Return what stands for each member in JSON, by member name: the values when all are scalars, else the names."""
     values = {member.name: member.value for member in kind}
-    scalars = all(isinstance(value, str | int | float) and value == value for value in values.values())  # noqa: PLR0124  # NaN
+    scalars = all(
+        isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)) for value in values.values()
+    )
     if scalars and len({(type(value), value) for value in values.values()}) == len(values):
         return values
     return {name: name for name in values}

@@ -194,7 +194,7 @@ async def test_running_server_is_used_as_it_is(make_model, tiny, cache):
     await owner.open()
     (server,) = running_servers(cache)
 
-    guest = make_model("whatever", server=server.url, api_key=server.api_key)
+    guest = make_model("whatever", base_url=server.url, api_key=server.api_key)
 
     assert "The sum is 42." == (await guest.generate(RESULT)).message.text
     await guest.close()

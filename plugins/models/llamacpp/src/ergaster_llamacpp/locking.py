@@ -43,7 +43,7 @@ class FileLock:
         except ImportError as error:
             raise Unsupported(
                 "llamacpp shares files and servers between processes with flock, which this system does not have;"
-                " start a llama.cpp server yourself and give its address as the option 'server'"
+                " start a llama.cpp server yourself and give its address as the option 'base_url'"
             ) from error
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)

@@ -49,10 +49,10 @@ def llamacpp(ref: Ref, settings: LlamaCppSettings | None = None) -> LlamaCppMode
                 kind="model",
                 name="llamacpp",
             )
-    url = settings.server or os.environ.get(ENV_URL)
+    url = settings.base_url or os.environ.get(ENV_URL)
     if url:
         key = settings.api_key or (Secret(os.environ[ENV_KEY]) if os.environ.get(ENV_KEY) else None)
-        return LlamaCppModel(ref.rest or "default", evolve(settings, server=url, api_key=key))
+        return LlamaCppModel(ref.rest or "default", evolve(settings, base_url=url, api_key=key))
     if _is_path(ref.rest):
         path = Path(ref.rest).expanduser()
         return LlamaCppModel(path.stem, settings, weights=path)
@@ -91,7 +91,7 @@ class LlamaCppModel(Model):
     Args:
         name: The model's name.
         settings: The options.
-        weights: What to run: a model of the catalogue or a file; None when `settings.server` says where it runs.
+        weights: What to run: a model of the catalogue or a file; None when `settings.base_url` says where it runs.
     """
 
     provider = "llamacpp"
@@ -101,7 +101,7 @@ class LlamaCppModel(Model):
         self._settings = settings
         self._weights = weights
         window = None if weights is None else settings.context
-        self.capabilities = evolve(_CAPABILITIES, context_window=window)
+        self.capabilities = evolve(_CAPABILITIES, context_window=window, tools=settings.tools)
         self._starter = Starter(self._start)
         self._connection: _Connection | None = None
 
@@ -111,7 +111,7 @@ class LlamaCppModel(Model):
         connection = self._connection
         if connection is not None and connection.server is not None:
             return connection.server.url
-        return self._settings.server
+        return self._settings.base_url
 
     async def open(self) -> None:
         """Get everything ready that the first call would: download the weights, start the server.
@@ -164,8 +164,8 @@ class LlamaCppModel(Model):
             self._connection = None
 
     async def _connected(self) -> _Connection:
-        if self._connection is None and self._settings.server is not None:
-            self._connection = self._connect_to(self._settings.server, self._settings.api_key)
+        if self._connection is None and self._settings.base_url is not None:
+            self._connection = self._connect_to(self._settings.base_url, self._settings.api_key)
         elif self._connection is None:
             server = await self._starter.get()
             known: _Connection | None = self._connection  # another task may have been quicker
@@ -177,7 +177,7 @@ class LlamaCppModel(Model):
     def _connect_to(self, url: str, key: Secret | None, server: RunningServer | None = None) -> _Connection:
         from ergaster_support_openai_wire import CompatibleProvider, CompatibleSettings
 
-        protocol = CompatibleProvider(self.provider, key_required=False, capabilities=self.capabilities)
+        protocol = CompatibleProvider(self.provider, env_key=ENV_KEY, key_required=False, capabilities=self.capabilities)
         options = CompatibleSettings(
             base_url=f"{url.rstrip('/').removesuffix('/v1')}/v1",
             api_key=key,

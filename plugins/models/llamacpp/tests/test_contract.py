@@ -1,0 +1,7 @@
+"""What every model promises, on the protocol's loopback server."""
+
+from ergaster.testing import ModelContract
+
+
+class TestLlamaCpp(ModelContract):
+    ref = "llamacpp:tiny"

@@ -144,6 +144,10 @@ class SqliteSession:
             # The disk fails even this. Closing ends the transaction, too, and the next run connects anew.
             self.disconnect()
 
+    def translated(self, error: Exception) -> Exception:
+        """Return the error that a caller shall see."""
+        return translate(error, self.path) if isinstance(error, sqlite3.Error) else error
+
 
 class ReadSession(SqliteSession):
     """A connection that only reads."""
@@ -157,12 +161,9 @@ class ReadSession(SqliteSession):
     def _attempt(self, operation: Operation) -> Outcome:
         try:
             return Outcome(operation(self))
-        except ErgasterError as error:
+        except Exception as error:  # boundary: what fails one operation is no matter of its neighbours
             self.roll_back()
-            return Outcome(error=error)
-        except sqlite3.Error as error:
-            self.roll_back()
-            return Outcome(error=translate(error, self.path))
+            return Outcome(error=self.translated(error))
 
 
 class WriteSession(SqliteSession):
@@ -178,10 +179,10 @@ class WriteSession(SqliteSession):
                 raise translate(error, self.path) from error
             try:
                 return self._together(operations)
-            except (sqlite3.Error, ErgasterError) as error:
+            except Exception as error:  # boundary: whatever it is, the transaction must end before the next one
                 self.roll_back()
                 if len(operations) == 1:
-                    return [Outcome(error=self._translated(error))]
+                    return [Outcome(error=self.translated(error))]
             return [self._alone(operation) for operation in operations]
 
     def _together(self, operations: Sequence[Operation]) -> Sequence[Outcome]:
@@ -209,9 +210,6 @@ class WriteSession(SqliteSession):
             self.connected()
             self.begin("BEGIN IMMEDIATE")
             return self._together([operation])[0]
-        except (sqlite3.Error, ErgasterError) as error:
+        except Exception as error:  # boundary: as above
             self.roll_back()
-            return Outcome(error=self._translated(error))
-
-    def _translated(self, error: sqlite3.Error | ErgasterError) -> ErgasterError:
-        return translate(error, self.path) if isinstance(error, sqlite3.Error) else error
+            return Outcome(error=self.translated(error))

@@ -120,8 +120,6 @@ def _number_bound(name: str, operator: Operator, bound: int | float, kind: Index
     exact = _exact(kind, bound)
     if exact is not None:
         return [Comparison(name, operator, (exact,))]
-    if isinstance(bound, float) and math.isnan(bound):
-        return None
     # The column cannot hold the bound itself, so equality makes no difference: what matters is the next value of the
     # column's type on the side that is looked for, if there is one.
     is_lower = operator in {">", ">="}
@@ -131,10 +129,10 @@ def _number_bound(name: str, operator: Operator, bound: int | float, kind: Index
     return [Comparison(name, ">=" if is_lower else "<=", (following,))]
 
 
-def _following(kind: IndexType, bound: float, *, above: bool) -> Scalar | None:
+def _following(kind: IndexType, bound: int | float, *, above: bool) -> Scalar | None:
     """Return the nearest value of the column's type above or below *bound*; None when that is out of its range."""
     if kind == "integer":
-        if math.isinf(bound):
+        if isinstance(bound, float) and math.isinf(bound):
             return None
         whole = math.ceil(bound) if above else math.floor(bound)
         if whole > INTEGER_MAX:

@@ -129,7 +129,5 @@ def _check_values(condition: Eq | In | Range) -> None:
     if len(values) > _MAX_CHOICES:
         raise InvalidInput(f"In({condition.field!r}) may hold at most {_MAX_CHOICES} values, not {len(values)}")
     for value in values:
-        if value is not None and not isinstance(value, str | int | float):
-            raise InvalidInput(
-                f"a filter on {condition.field!r} compares with {type(value).__name__}; use text, a number or a bool"
-            )
+        if value is not None and (not isinstance(value, str | int | float) or value != value):  # noqa: PLR0124  # NaN alone
+            raise InvalidInput(f"a filter on {condition.field!r} compares with {value!r:.40}; use text, a number or a bool")

@@ -45,7 +45,7 @@ from ergaster.events import (
 from ergaster.invoke import invoke_tool, parse_arguments
 from ergaster.messages import Json, JsonObject, ToolCall, ToolResult
 from ergaster.nesting import ChildPaused
-from ergaster.run import Interrupted, Run
+from ergaster.run import Closing, Interrupted, Run
 from ergaster.sessions import save_run
 from ergaster.state import CallState
 from ergaster.tools import to_output
@@ -119,8 +119,9 @@ async def run_tools(run: Run) -> AsyncIterator[Event]:
         for event in run.drain():
             yield event
     elif triage.ready:
-        async for event in _run_side_by_side(run, triage):
-            yield event
+        async with Closing(_run_side_by_side(run, triage)) as reported:
+            async for event in reported:
+                yield event
     if triage.questions:
         await run.interrupt.guard(_pause(run, triage.questions))
         for event in run.drain():
@@ -172,6 +173,9 @@ def _judge(run: Run, state: CallState) -> Ready | Pending | Outcome:
         raise ToolError(f"there is no tool {call.name!r}; the tools are: {', '.join(near) or 'none'}", tool=call.name)
     arguments = parse_arguments(call)
     verdict: Decision | Pending | Outcome | None
+    if (asked := run.state_of_run.pending.get(f"{call.id}:question")) is not None:
+        verdict = _gate(run, call, "question", asked.question)
+        return _completed(call, to_output(verdict.value), tool) if isinstance(verdict, Decision) else verdict
     if state.epoch and not tool.idempotent:
         question = f"{call.name} was interrupted; it may have acted already. Run it again?"
         verdict = _gate(run, call, "unfinished", question)
@@ -188,8 +192,9 @@ def _judge(run: Run, state: CallState) -> Ready | Pending | Outcome:
         if not isinstance(verdict, Decision):
             return verdict
         call, arguments = _with_answer(call, arguments, tool, verdict.value)
-    if (verdict := _from_outside(run, call, tool)) is not None:
-        return verdict
+    if tool.invoke is None:
+        verdict = _gate(run, call, "external", f"Carry out {call.name} and give its result.")
+        return _completed(call, to_output(verdict.value), tool) if isinstance(verdict, Decision) else verdict
     if tool.validate is not None:
         tool.validate(arguments)
     return Ready(call, tool, arguments, state.attempt + 1)
@@ -210,17 +215,6 @@ def _consent(run: Run, call: ToolCall, tool: Tool) -> Pending | Outcome | None:
         if not isinstance(verdict, Decision):
             return verdict
     return None
-
-
-def _from_outside(run: Run, call: ToolCall, tool: Tool) -> Pending | Outcome | None:
-    """Return the outcome that somebody else gave or is asked for; None when the tool is to run here."""
-    answered = run.state_of_run.decisions.get(f"{call.id}:question")
-    if answered is not None:
-        return _completed(call, to_output(answered.value), tool)
-    if tool.invoke is not None:
-        return None
-    verdict = _gate(run, call, "external", f"Carry out {call.name} and give its result.")
-    return _completed(call, to_output(verdict.value), tool) if isinstance(verdict, Decision) else verdict
 
 
 def _gate(
@@ -277,11 +271,9 @@ async def _run_side_by_side(run: Run, triage: Triage) -> AsyncIterator[Event]:
                 triage.questions.extend(task.result())
     finally:
         run.journal.on_event = None
-        unfinished = [task for task in tasks if not task.done()]
-        for task in unfinished:
+        for task in tasks:
             task.cancel()
-        if unfinished:
-            await asyncio.gather(*unfinished, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
     for event in run.drain():
         yield event
 

@@ -108,15 +108,16 @@ def _failure(run: Run, error: Exception) -> RunFailed:
 async def orchestrate(team: TeamView, strategy: Strategy, run: Run) -> AsyncIterator[Event]:
     """Let a strategy work on a run; its own `RunCompleted`, which nobody has journalled, completes the run."""
     await run.interrupt.guard(run.plan.open())
-    async for event in run.guarded(strategy.orchestrate(team, run.input, run)):
-        for waiting in run.drain():
-            yield waiting
-        if isinstance(event, RunCompleted) and event.run_id in ("", run.run_id):
-            await run.interrupt.guard(_complete(run, event.text, event.output, event.stop_reason))
+    async with Closing(run.guarded(strategy.orchestrate(team, run.input, run))) as events:
+        async for event in events:
             for waiting in run.drain():
                 yield waiting
-            return
-        yield event
+            if isinstance(event, RunCompleted) and event.run_id in ("", run.run_id):
+                await run.interrupt.guard(_complete(run, event.text, event.output, event.stop_reason))
+                for waiting in run.drain():
+                    yield waiting
+                return
+            yield event
     raise RunError(f"the strategy of {team.name} ended without an answer", run_id=run.run_id)
 
 
@@ -127,8 +128,9 @@ async def _work(run: Run) -> AsyncIterator[Event]:
         for event in run.drain():
             yield event
         if state.open_calls:
-            async for event in run_tools(run):
-                yield event
+            async with Closing(run_tools(run)) as events:
+                async for event in events:
+                    yield event
             if state.status == "paused":
                 return
             await run.save_states()
@@ -140,8 +142,9 @@ async def _work(run: Run) -> AsyncIterator[Event]:
         elif last.role == "assistant":
             await run.interrupt.guard(_settle_answer(run, last))
         else:
-            async for event in _call_model(run):
-                yield event
+            async with Closing(_call_model(run)) as events:
+                async for event in events:
+                    yield event
             continue
         if state.status == "completed":
             for event in run.drain():
@@ -191,17 +194,18 @@ async def _call_model(run: Run) -> AsyncIterator[Event]:
     first: float | None = None
     response: ModelResponse | None = None
     partial = PartialOutput() if plan.output_schema is not None and run.is_streaming else None
-    async for item in run.guarded(plan.call_model(run, lambda request: _attempts(run, request))(request)):
-        if isinstance(item, ModelResponse):
-            response = item
-            continue
-        if first is None:
-            first = perf_counter() - started
-        yield _delta_event(run, item)
-        if partial is not None and item.kind == "text" and (value := partial.feed(item.text)) is not None:
-            run.journal.tell(OutputDelta(value=value))
-        for event in run.drain():
-            yield event
+    async with Closing(run.guarded(plan.call_model(run, lambda request: _attempts(run, request))(request))) as items:
+        async for item in items:
+            if isinstance(item, ModelResponse):
+                response = item
+                continue
+            if first is None:
+                first = perf_counter() - started
+            yield _delta_event(run, item)
+            if partial is not None and item.kind == "text" and (value := partial.feed(item.text)) is not None:
+                run.journal.tell(OutputDelta(value=value))
+            for event in run.drain():
+                yield event
     if response is None:
         raise ModelError(f"the model {plan.model.name!r} ended its stream without a reply", provider=plan.model.provider)
     run.budget.spend(usage=response.usage)
@@ -241,17 +245,19 @@ async def _attempts(run: Run, request: ModelRequest) -> AsyncIterator[Delta | Mo
         if not run.is_streaming:
             yield await model.generate(request)
             return
-        async for item in model.stream(request):
-            shown = True
-            yield item
+        async with Closing(model.stream(request)) as items:
+            async for item in items:
+                shown = True
+                yield item
 
     def decide(error: Exception) -> bool | timedelta:
         return False if shown else _retry_wait(error)
 
     failures: list[ModelError] = []
     try:
-        async for item in once():
-            yield item
+        async with Closing(once()) as items:
+            async for item in items:
+                yield item
     except ModelError as error:
         if limits.model_retries < 1 or not decide(error):
             raise
@@ -270,8 +276,9 @@ async def _attempts(run: Run, request: ModelRequest) -> AsyncIterator[Delta | Mo
         with attempt:
             if failures:
                 raise failures.pop()
-            async for item in once():
-                yield item
+            async with Closing(once()) as items:
+                async for item in items:
+                    yield item
 
 
 def _retry_wait(error: Exception) -> bool | timedelta:

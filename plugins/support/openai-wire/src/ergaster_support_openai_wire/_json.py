@@ -12,10 +12,13 @@ import jiter
 from ergaster.errors import BadRequest
 from ergaster.messages import Json
 
-__all__ = ["JsonDecodeError", "dump", "join_object", "load", "quote", "to_bytes"]
+__all__ = ["WRONG_SHAPE", "JsonDecodeError", "dump", "join_object", "load", "quote", "to_bytes"]
 
 JsonDecodeError = ValueError
 """What `load` raises."""
+
+WRONG_SHAPE = (KeyError, IndexError, TypeError, AttributeError)
+"""What reading a value of another shape than the protocol's raises."""
 
 
 def _as_plain(value: object) -> object:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 
 from ergaster.errors import Unsupported
 from ergaster.messages import Audio, Image, Json, Media, Video
@@ -71,5 +70,5 @@ def media_from_base64(data: Json, kind: str, *, name: str | None = None) -> Audi
 def _decoded(data: str) -> bytes:
     try:
         return base64.b64decode(data, validate=False)
-    except binascii.Error:
+    except ValueError:
         return b""

@@ -11,7 +11,7 @@ from ergaster.contracts.model import Delta, ModelResponse
 from ergaster.messages import Citation, Message, Part, Reasoning, StopReason, Text, ToolCall
 from ergaster_support_openai_wire._calls import mint_call_id
 from ergaster_support_openai_wire._deltas import join_deltas
-from ergaster_support_openai_wire._json import JsonDecodeError, dump, load
+from ergaster_support_openai_wire._json import WRONG_SHAPE, JsonDecodeError, dump, load
 from ergaster_support_openai_wire._media import image_from_url, media_from_base64
 from ergaster_support_openai_wire.errors import Origin, error_from_value, malformed
 from ergaster_support_openai_wire.quirks import DEFAULT_QUIRKS, Quirks
@@ -88,7 +88,10 @@ class ChatDecoder:
         """
         if not self._seen:
             self._seen = chunk[:400]
-        return join_deltas(self._pieces(self._splitter.feed(chunk)))
+        try:
+            return join_deltas(self._pieces(self._splitter.feed(chunk)))
+        except WRONG_SHAPE:
+            raise malformed("an event of another shape than the protocol's", chunk, self.origin) from None
 
     def finish(self) -> ModelResponse:
         """Return the whole reply, at the end of the stream.
@@ -96,6 +99,12 @@ class ChatDecoder:
         Raises:
             MalformedReply: If the stream ended before the reply did.
         """
+        try:
+            return self._reply()
+        except WRONG_SHAPE:
+            raise malformed("a stream of another shape than the protocol's", b"", self.origin) from None
+
+    def _reply(self) -> ModelResponse:
         for _ in self._pieces(self._splitter.finish(), at_end=True):
             pass
         if not self.is_complete or not (self._finish_reason or self._texts or self._calls or self._media or self._audio):
@@ -116,10 +125,7 @@ class ChatDecoder:
             if data == b"[DONE]":
                 self.done = True
                 continue
-            try:
-                yield from self._event(name, data, at_end)
-            except _WRONG_SHAPE:
-                raise malformed("an event of another shape than the protocol's", data, self.origin) from None
+            yield from self._event(name, data, at_end)
 
     def _event(self, name: bytes, data: bytes, at_end: bool) -> Iterable[Delta]:
         try:
@@ -158,7 +164,7 @@ class ChatDecoder:
         if text := _text(delta.get("content")):
             self._texts.append(text)
             deltas.append(Delta("text", text))
-        if refusal := delta.get("refusal"):
+        if refusal := _text(delta.get("refusal")):
             self._refused = True
             self._texts.append(refusal)
             deltas.append(Delta("text", refusal))
@@ -217,8 +223,6 @@ class ChatDecoder:
 
 
 _PLAIN = frozenset(("content", "role"))
-_WRONG_SHAPE = (KeyError, IndexError, TypeError, AttributeError)
-"""What reading a value of another shape than the protocol's raises."""
 
 
 def decode_chat(
@@ -248,7 +252,7 @@ def decode_chat(
         calls = _with_ids([_whole_call(call) for call in message.get("tool_calls") or ()], seed)
         decoder = ChatDecoder(origin, quirks, seed, price, audio_format)
         return _response(decoder, value, message, calls, choice.get("finish_reason"), value.get("usage"))
-    except _WRONG_SHAPE:
+    except WRONG_SHAPE:
         raise malformed("a reply without a choice, or of another shape than the protocol's", body, origin) from None
 
 

@@ -103,9 +103,9 @@ def error_from_value(value: Json, origin: Origin) -> ModelError:
 def malformed(what: str, body: bytes, origin: Origin, request_id: str | None = None) -> MalformedReply:
     """Return the error for a reply that breaks the protocol; it shows the beginning of the body."""
     text = redact(_excerpt(body, 200), origin.secret)
-    shown = f": it begins with {text!r}" if text else ""
+    advice = f": it begins with {text!r}; check that base_url is the address of an OpenAI-compatible API" if text else ""
     return MalformedReply(
-        f"{origin.provider} sent {what}{shown}; check that base_url is the address of an OpenAI-compatible API",
+        f"{origin.provider} sent {what}{advice}",
         provider=origin.provider,
         model=origin.model,
         request_id=request_id,

@@ -12,7 +12,7 @@ from ergaster.errors import ContentRefused
 from ergaster.messages import Citation, Message, Part, Reasoning, StopReason, Text, ToolCall
 from ergaster_support_openai_wire._calls import mint_call_id
 from ergaster_support_openai_wire._deltas import join_deltas
-from ergaster_support_openai_wire._json import JsonDecodeError, load
+from ergaster_support_openai_wire._json import WRONG_SHAPE, JsonDecodeError, load
 from ergaster_support_openai_wire._media import media_from_base64
 from ergaster_support_openai_wire.errors import Origin, error_from_value, malformed
 from ergaster_support_openai_wire.sse import SseSplitter
@@ -26,8 +26,6 @@ JsonDict: TypeAlias = dict[str, Any]
 _KNOWN = {"reasoning", "message", "function_call", "image_generation_call"}
 _INCOMPLETE = {"max_output_tokens": StopReason.LENGTH, "content_filter": StopReason.REFUSAL}
 _ENDS = {"response.completed", "response.incomplete", "response.failed", "response.cancelled"}
-_WRONG_SHAPE = (KeyError, IndexError, TypeError, AttributeError)
-"""What reading a value of another shape than the protocol's raises."""
 
 
 @define
@@ -57,6 +55,7 @@ class ResponsesDecoder:
     _seen: bytes = field(default=b"", init=False)
     _calls: dict[Any, _Call] = field(factory=dict, init=False)
     _items: dict[Any, JsonDict] = field(factory=dict, init=False)
+    _begun: bool = field(default=False, init=False)
     _final: JsonDict | None = field(default=None, init=False)
 
     @property
@@ -74,7 +73,10 @@ class ResponsesDecoder:
         """
         if not self._seen:
             self._seen = chunk[:400]
-        return join_deltas(self._pieces(self._splitter.feed(chunk)))
+        try:
+            return join_deltas(self._pieces(self._splitter.feed(chunk)))
+        except WRONG_SHAPE:
+            raise malformed("an event of another shape than the protocol's", chunk, self.origin) from None
 
     def finish(self) -> ModelResponse:
         """Return the whole reply, at the end of the stream.
@@ -82,11 +84,17 @@ class ResponsesDecoder:
         Raises:
             MalformedReply: If the stream ended before the reply did.
         """
+        try:
+            return self._reply()
+        except WRONG_SHAPE:
+            raise malformed("a stream of another shape than the protocol's", b"", self.origin) from None
+
+    def _reply(self) -> ModelResponse:
         for _ in self._pieces(self._splitter.finish(), at_end=True):
             pass
         final = self._final
         if final is None:
-            raise malformed("a stream that ended before the reply did", b"" if self._items else self._seen, self.origin)
+            raise malformed("a stream that ended before the reply did", b"" if self._begun else self._seen, self.origin)
         if not final.get("output"):  # some servers leave it out of the last event
             final = {**final, "output": [self._items[key] for key in sorted(self._items)]}
         return reply_from(final, self.origin, seed=self.seed, price=self.price)
@@ -101,10 +109,8 @@ class ResponsesDecoder:
                 if at_end:
                     continue  # half an event at the end: finish() tells whether anything is missing
                 raise malformed("an event that is no JSON", data, self.origin) from None
-            try:
-                delta = self._event(name, event)
-            except _WRONG_SHAPE:
-                raise malformed("an event of another shape than the protocol's", data, self.origin) from None
+            delta = self._event(name, event)
+            self._begun = True
             if delta is not None:
                 yield delta
 
@@ -156,7 +162,7 @@ def decode_responses(body: bytes, origin: Origin, *, seed: bytes = b"", price: P
         raise malformed("a body that is no JSON", body, origin) from None
     try:
         return reply_from(value, origin, seed=seed, price=price)
-    except _WRONG_SHAPE:
+    except WRONG_SHAPE:
         raise malformed("a reply of another shape than the protocol's", body, origin) from None
 
 

@@ -20,8 +20,8 @@ FOLDERS = frozenset(
 APP_GROUPS = frozenset({"ergaster.interfaces", "ergaster.commands", "ergaster.evaluators"})
 GROUPS = frozenset({kind.group for kind in KINDS.values()}) | APP_GROUPS | {"ergaster.hooks"}
 WITHOUT_ENTRY_POINT = frozenset({"support", "apps"})
-EAGER = frozenset({"attr", "attrs", "ergaster", "pluggy"})
-"""What a plugin may load when its module is imported; its SDK comes when the plugin is first used."""
+EAGER = frozenset({"attr", "attrs", "ergaster", "jiter", "pluggy"})
+"""What a plugin may load when its module is imported (jiter is one small extension module); its SDK comes at first use."""
 
 
 def _normal(name: str) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 FILE, FUNCTION, CLASS = 500, 60, 300
-TEST_FILE, TEST_FUNCTION = 700, 80
+TEST_FILE, TEST_FUNCTION = 800, 80
 
 LONG_FILES: frozenset[str] = frozenset()  # shrinks only: a file that is too long has two ideas
 LONG_FUNCTIONS: frozenset[str] = frozenset()  # shrinks only

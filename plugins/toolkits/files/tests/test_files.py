@@ -61,6 +61,14 @@ async def test_pattern_without_a_folder_looks_in_every_folder(call):
     assert await call("list_files", pattern="cat/*") == "nothing found"
 
 
+async def test_path_of_a_file_is_listed_and_searched_as_that_file(call):
+    expected = "notes/todo.txt (31 bytes)\n[this is a file: use read_file to see its text]"
+    assert await call("list_files", path="notes/todo.txt") == expected
+    assert await call("search_files", text="ada", path="notes/todo.txt") == "notes/todo.txt:2: write to Ada"
+    with pytest.raises(ToolError, match="there is no 'note'; nearest: 'notes'"):
+        await call("list_files", path="note")
+
+
 async def test_list_marks_what_it_does_not_show(place: Path):
     (place / "link").symlink_to("/etc")
     for number in range(5):
@@ -119,7 +127,9 @@ async def test_read_of_what_is_no_text_says_what_to_use(place: Path, call):
         "large.txt": r"too large .*larger than 5000000 bytes",
         "notes": "use list_files",
         "notes/todo": r"there is no 'notes/todo'; nearest: 'notes/todo.txt'",
-        "nothing/here": "its folder is missing, too",
+        "nothing/here": "use list_files to see what is there",
+        "notes/cat.png": "nearest: 'cat.png'",
+        "todo.txt": "nearest: 'notes/todo.txt'",
         "notes/todo.txt/x": "leads through a file",
         "../x": "stay below the root",
         str(place / "cat.png"): "absolute; write it relative",
@@ -160,6 +170,14 @@ async def test_search_says_when_there_is_more(place: Path):
 
     assert found.splitlines()[-1] == "[there is more: use a narrower path or pattern]"
     assert len(found.splitlines()) == 5
+
+
+async def test_search_says_which_files_are_too_large_for_it(place: Path):
+    call = caller(Files(str(place), max_bytes=30))
+
+    found = await call("search_files", text="ada")
+
+    assert found == "no line contains 'ada'\n[1 files are larger than 30 bytes and were not searched]"
 
 
 async def test_write_makes_folders_and_replaces(place: Path, call):

@@ -6,6 +6,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from glob import escape
 
 from ergaster.errors import ToolError, UnsafePath, Unsupported
 from ergaster_support_paths import Root, parse_path, show_path
@@ -42,11 +43,18 @@ def explained(root: Root, path: str) -> Iterator[None]:
 
 
 def _nearest(root: Root, path: str) -> str:
-    """Name the files beside the missing one whose names are nearest."""
+    """Name files that may be meant: of the same name elsewhere, or of a similar name in that folder."""
     *folders, name = parse_path(path) or (".",)
+    same = _find(root, f"**/{escape(name)}", ".")
+    beside = _find(root, "*", "/".join(folders) or ".")
+    near = [*same, *get_close_matches("/".join([*folders, name]), beside, n=3)][:3]
+    if near:
+        return f"nearest: {', '.join(map(repr, near))}"
+    return "use list_files to see what is there"
+
+
+def _find(root: Root, pattern: str, below: str) -> list[str]:
     try:
-        there = [entry.path for entry in root.find("*", below="/".join(folders) or ".", limit=500).entries]
-    except (OSError, UnsafePath):
-        return "its folder is missing, too; use list_files to see what is there"
-    near = get_close_matches("/".join([*folders, name]), there, n=3)
-    return f"nearest: {', '.join(map(repr, near))}" if near else "use list_files to see what is there"
+        return [entry.path for entry in root.find(pattern, below=below, limit=500, scan_limit=20_000).entries]
+    except (OSError, UnsafePath, Unsupported):
+        return []

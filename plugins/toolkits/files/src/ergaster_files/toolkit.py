@@ -14,13 +14,14 @@ from ergaster.refs import resolve_path
 from ergaster.tools import tool
 from ergaster_files.content import Decoded, count_invisible, cut, decode, find_picture_type
 from ergaster_files.faults import explained
-from ergaster_support_paths import Listing, Root
+from ergaster_support_paths import Listing, Root, parse_path
 
 __all__ = ["Files"]
 
 _MAX_CHARACTERS = 50_000
 _MAX_LINE = 300
 _MAX_SEARCHED_BYTES = 64_000_000
+_MAX_SEARCHED_FILES = 10_000
 
 
 @define(eq=False)
@@ -41,7 +42,10 @@ class Files(Toolkit):
     _place: Root = field(init=False, repr=False)
     _writing: Lock = field(factory=Lock, init=False, repr=False)
 
-    instructions = "File paths are relative to the workspace, such as notes/todo.txt. Use list_files to see what is there."
+    instructions = (
+        "File paths are relative to the workspace, such as todo.txt or docs/plan.md. "
+        "Use list_files to see what is there and read_file to see what a file says."
+    )
 
     def __attrs_post_init__(self) -> None:
         self._place = Root(resolve_path(self.root), hidden=self.hidden)
@@ -63,21 +67,23 @@ class Files(Toolkit):
         """List files and folders, with sizes.
 
         Args:
-            path: Folder to look into; "." is the whole workspace.
+            path: Folder to look into, such as "docs"; "." is the whole workspace.
             pattern: Which names to show, such as "*.md" or "docs/*.txt"; leave it out to show everything.
         """
         found = self._find(pattern, path)
         lines = [
             f"{entry.path}/" if entry.kind == "folder" else f"{entry.path} ({entry.size:,} bytes)" for entry in found.entries
         ]
-        return "\n".join([*(lines or ["nothing found"]), *self._remarks(found)])
+        is_file = [entry.path for entry in found.entries] == ["/".join(parse_path(path))]
+        hint = ["[this is a file: use read_file to see its text]"] if is_file else []
+        return "\n".join([*(lines or ["nothing found"]), *hint, *_remarks(found)])
 
     @tool(effects={"read"}, idempotent=True)
     def read_file(self, path: str, start_line: int = 1, lines: int = 200) -> str:
         """Read a text file and return its content.
 
         Args:
-            path: The file, such as "notes/todo.txt".
+            path: The file, such as "todo.txt" or "docs/plan.md".
             start_line: First line to return; 1 is the first line of the file.
             lines: How many lines to return.
         """
@@ -97,24 +103,27 @@ class Files(Toolkit):
 
         Args:
             text: The exact words to look for; no wildcards.
-            path: Folder to search; "." is the whole workspace.
+            path: Folder or file to search; "." is the whole workspace.
             pattern: Which files to search, such as "*.md"; leave it out to search all.
         """
         if not text:
             raise ToolError("text is empty; give the words to look for")
-        found = self._find(pattern, path, limit=10_000)
+        found = self._find(pattern, path, limit=_MAX_SEARCHED_FILES)
+        files = [entry for entry in found.entries if entry.kind == "file"]
         hits: list[str] = []
-        unread = _MAX_SEARCHED_BYTES
-        for entry in found.entries:
-            if entry.kind == "folder" or entry.size > self.max_bytes:
-                continue
-            unread -= entry.size
+        unread, too_large = _MAX_SEARCHED_BYTES, sum(entry.size > self.max_bytes for entry in files)
+        for entry in files:
+            if entry.size <= self.max_bytes:
+                unread -= entry.size
+                hits += self._search_one(entry.path, text.casefold(), self.max_results + 1 - len(hits))
             if unread < 0 or len(hits) > self.max_results:
                 break
-            hits += self._search_one(entry.path, text.casefold(), self.max_results + 1 - len(hits))
         lines = hits[: self.max_results] or [f"no line contains {cut(text, 100)!r}"]
-        stopped = len(hits) > self.max_results or unread < 0 or not found.is_complete
-        return "\n".join([*lines, *(["[there is more: use a narrower path or pattern]"] if stopped else [])])
+        if len(hits) > self.max_results or unread < 0 or not found.is_complete:
+            lines.append("[there is more: use a narrower path or pattern]")
+        if too_large:
+            lines.append(f"[{too_large} files are larger than {self.max_bytes:,} bytes and were not searched]")
+        return "\n".join(lines)
 
     @tool(effects={"read"}, idempotent=True)
     def view_image(self, path: str) -> ToolOutput:
@@ -137,7 +146,7 @@ class Files(Toolkit):
         """Create a text file, or replace the whole content of an existing one.
 
         Args:
-            path: The file, such as "notes/todo.txt"; missing folders are created.
+            path: The file, such as "todo.txt" or "docs/plan.md"; missing folders are created.
             content: The complete new text of the file.
         """
         with explained(self._place, path), self._writing:
@@ -149,7 +158,7 @@ class Files(Toolkit):
         """Replace one passage of a text file and leave the rest as it is.
 
         Args:
-            path: The file, such as "notes/todo.txt".
+            path: The file, such as "todo.txt" or "docs/plan.md".
             old: The passage to replace, copied exactly from the file; it must occur once.
             new: What to put in its place; empty to remove the passage.
         """
@@ -165,7 +174,7 @@ class Files(Toolkit):
         """Delete a file, or a folder that is empty.
 
         Args:
-            path: The file, such as "notes/old.txt".
+            path: The file, such as "old.txt" or "docs/old.md".
         """
         with explained(self._place, path), self._writing:
             self._place.delete(path)
@@ -173,16 +182,11 @@ class Files(Toolkit):
 
     def _find(self, pattern: str, path: str, limit: int | None = None) -> Listing:
         with explained(self._place, path):
+            entry = self._place.stat(path)
+            if entry.kind == "file":
+                return Listing((entry,))
             anywhere = pattern if "/" in pattern or pattern == "**" else f"**/{pattern}"
             return self._place.find(anywhere, below=path, limit=limit or self.max_results)
-
-    def _remarks(self, found: Listing) -> list[str]:
-        remarks = []
-        if not found.is_complete:
-            remarks.append(f"[only the first {len(found.entries)} are shown: use a narrower path or pattern]")
-        if found.left_out:
-            remarks.append(f"[{found.left_out} links, special files or unsafe names are not shown]")
-        return remarks
 
     def _read_text(self, path: str) -> Decoded:
         with explained(self._place, path):
@@ -205,6 +209,15 @@ class Files(Toolkit):
         numbered = ((number, line.strip()) for number, line in enumerate(lines, 1) if needle in line.casefold())
         hits = (f"{path}:{number}: {cut(line, _MAX_LINE)}" for number, line in numbered)
         return list(islice(hits, limit))
+
+
+def _remarks(found: Listing) -> list[str]:
+    remarks = []
+    if not found.is_complete:
+        remarks.append(f"[only the first {len(found.entries)} are shown: use a narrower path or pattern]")
+    if found.left_out:
+        remarks.append(f"[{found.left_out} links, special files or unsafe names are not shown]")
+    return remarks
 
 
 def _marks(decoded: Decoded, text: str, start: int, shown: int, total: int) -> list[str]:

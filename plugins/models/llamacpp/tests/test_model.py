@@ -93,6 +93,32 @@ async def test_stream_gives_pieces_and_then_the_reply(make_model, tiny):
     assert "The sum is 42." == "".join(item.text for item in items[:-1])
 
 
+@pytest.mark.parametrize("request_", [ASK, RESULT])
+async def test_tokens_are_counted_as_the_server_counts_them(make_model, tiny, request_):
+    model = make_model(tiny)
+
+    counted = await model.count_tokens(request_)
+    reply = await model.generate(request_)
+    await model.close()
+
+    assert reply.usage.input_tokens == counted
+
+
+async def test_answer_is_held_to_a_schema(make_model, tiny):
+    schema = {
+        "type": "object",
+        "properties": {"city": {"type": "string", "maxLength": 8}, "kind": {"enum": ["a", "b"]}},
+        "required": ["city", "kind"],
+        "additionalProperties": False,
+    }
+    model = make_model(tiny)
+
+    reply = await model.generate(ModelRequest(messages=(QUESTION,), output_schema=schema))
+    await model.close()
+
+    assert {"city", "kind"} == set(json.loads(reply.message.text))
+
+
 async def test_creating_a_model_touches_nothing(make_model, cache):
     make_model("")
     make_model("/nowhere/at/all.gguf")

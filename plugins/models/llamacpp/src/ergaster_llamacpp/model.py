@@ -25,11 +25,12 @@ from ergaster_llamacpp.sources import Cancelled
 from ergaster_llamacpp.starter import Starter
 
 if TYPE_CHECKING:
+    from ergaster_support_http import Transport
     from ergaster_support_openai_wire import WireModel
 
 __all__ = ["LlamaCppModel", "llamacpp"]
 
-_CAPABILITIES = Capabilities(parallel_tools=False)
+_CAPABILITIES = Capabilities(parallel_tools=False, count_tokens=True)
 
 
 def llamacpp(ref: Ref, settings: LlamaCppSettings | None = None) -> LlamaCppModel:
@@ -69,10 +70,16 @@ class _Connection:
     """A server and the client for it.
 
     Attributes:
+        url: The server's address, without a path.
+        key: Its key.
+        transport: Sends the requests.
         wire: Speaks the protocol.
         server: The server, if it is one of ours.
     """
 
+    url: str
+    key: Secret | None
+    transport: Transport = field(repr=False)
     wire: WireModel
     server: RunningServer | None = field(default=None)
 
@@ -153,6 +160,15 @@ class LlamaCppModel(Model):
             self._raise_if_lost(connection, error)
             raise
 
+    async def count_tokens(self, request: ModelRequest) -> int:
+        """Return how many input tokens *request* has, by the server's own template and tokenizer."""
+        from ergaster_llamacpp.tokens import count_prompt_tokens
+        from ergaster_support_openai_wire import ChatEncoder
+
+        connection = await self._connected()
+        body = ChatEncoder(self.provider, self.name, capabilities=self.capabilities).encode(request, request.settings)
+        return await count_prompt_tokens(connection.transport, connection.url, connection.key, body)
+
     async def close(self) -> None:
         """Let go of the server; it stops when no process needs it. A later call finds or starts one again."""
         connection = self._connection
@@ -175,17 +191,20 @@ class LlamaCppModel(Model):
         return self._connection
 
     def _connect_to(self, url: str, key: Secret | None, server: RunningServer | None = None) -> _Connection:
+        from ergaster_support_http import AiohttpTransport
         from ergaster_support_openai_wire import CompatibleProvider, CompatibleSettings
 
+        url, transport = url.rstrip("/").removesuffix("/v1"), AiohttpTransport()
         protocol = CompatibleProvider(self.provider, env_key=ENV_KEY, key_required=False, capabilities=self.capabilities)
         options = CompatibleSettings(
-            base_url=f"{url.rstrip('/').removesuffix('/v1')}/v1",
+            base_url=f"{url}/v1",
             api_key=key,
             timeout=self._settings.timeout,
             max_tokens=self._settings.max_tokens,
             temperature=self._settings.temperature,
+            transport=transport,
         )
-        return _Connection(protocol(Ref(self.provider, self.name), options), server)
+        return _Connection(url, key, transport, protocol(Ref(self.provider, self.name), options), server)
 
     def _start(self, cancelled: threading.Event) -> RunningServer:
         """Do what is slow, in a thread: find the program, fetch the weights, start the server."""

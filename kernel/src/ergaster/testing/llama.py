@@ -105,6 +105,8 @@ def llama_server(
     port, key, log = _free_port(), secrets.token_urlsafe(16), weights.with_suffix(f".{secrets.token_hex(4)}.log")
     command = [str(binary), "--model", str(weights), "--host", "127.0.0.1", "--port", str(port), "--jinja", "--metrics"]
     command += ["--ctx-size", str(context * parallel), "--parallel", str(parallel), "--threads", "1", *arguments]
+    # A killed test leaves no server behind. The system ties it to the thread, so only the main one may do this.
+    before = _die_with_parent if threading.current_thread() is threading.main_thread() else None
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own command line, without a shell
             command,
@@ -112,8 +114,7 @@ def llama_server(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            # A killed test leaves no server behind. The system ties it to the thread, so only the main one may do this.
-            preexec_fn=_die_with_parent if threading.current_thread() is threading.main_thread() else None,  # noqa: PLW1509
+            preexec_fn=before,  # noqa: PLW1509 - it makes one system call and takes no lock
         )
     server = LlamaServer(f"http://127.0.0.1:{port}", Secret(key), log, process)
     try:

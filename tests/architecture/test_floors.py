@@ -10,7 +10,7 @@ FLOORS = (
     "hookspecs catalog",  # the hooks, the table of kinds
     "structure interpolation limits policy",  # checks of single values
     "discovery offers registration settings failures inventory loading observers plugins",  # names
-    "config config_names config_schema config_names",  # ergaster.toml
+    "config config_names config_schema",  # ergaster.toml
     "schema codec tools output transcript sync",  # objects, never names
     "state journal sessions plan run nesting invoke calls loop ownership results",  # a run
     "kernel assembly running front agent team",  # names become objects; the nouns a user writes

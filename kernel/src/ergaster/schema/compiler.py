@@ -274,7 +274,7 @@ def _flattened(metadata: Iterable[object]) -> Iterable[object]:
     """Yield the notes on a type; a field object of pydantic's kind holds a description and more notes."""
     for note in metadata:
         if isinstance(getattr(note, "metadata", None), list) and hasattr(note, "description"):
-            yield from note.metadata  # type: ignore[attr-defined]
+            yield from note.metadata  # type: ignore[attr-defined]  # the caller has looked
             if note.description:
                 yield note.description
         else:

@@ -203,7 +203,7 @@ def _choose_object(value: Mapping[str, Json], candidates: Sequence[Node], expect
         except Misfit as error:
             errors.append(error)
         else:
-            member = member.complete  # noqa: PLW2901
+            member = member.complete  # noqa: PLW2901  # the reference has served
             fitting.append((member.rank, len(member.properties or ()), result, member))
     if not fitting:
         raise _none_fits(value, errors, expected)
@@ -347,7 +347,7 @@ def _checks(limit: Constraint) -> list[Callable[[Json], str]]:
 
 def _number_check(bound: float, test: Callable[[Json, float], bool], words: str) -> Callable[[Json], str]:
     def check(value: Json) -> str:
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != value or test(value, bound):  # noqa: PLR0124
+        if isinstance(value, bool) or not isinstance(value, int | float) or value != value or test(value, bound):  # noqa: PLR0124  # a NaN has its own sentence
             return ""
         return f"found {found(value)}, expected a number {words} {bound}".replace("number a multiple", "multiple")
 

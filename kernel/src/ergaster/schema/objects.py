@@ -177,8 +177,8 @@ def class_properties(kind: type) -> list[Property]:
     elif is_typed_dict(kind):
         properties = [_typed_dict_property(kind, name, hints[name]) for name in hints]
     else:
-        defaults: Mapping[str, object] = kind._field_defaults  # type: ignore[attr-defined]
-        names: Iterable[str] = kind._fields  # type: ignore[attr-defined]
+        defaults: Mapping[str, object] = kind._field_defaults  # type: ignore[attr-defined]  # a NamedTuple has it
+        names: Iterable[str] = kind._fields  # type: ignore[attr-defined]  # a NamedTuple has it
         properties = [
             Property(
                 name=name, hint=hints.get(name, Any), required=name not in defaults, default=defaults.get(name, NO_DEFAULT)

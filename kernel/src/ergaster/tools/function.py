@@ -112,7 +112,7 @@ class FunctionTool(Tool, Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function as if it were no tool."""
-        return self.function(*args, **kwargs) if self.owner is None else self.function(self.owner, *args, **kwargs)  # type: ignore[arg-type]
+        return self.function(*args, **kwargs) if self.owner is None else self.function(self.owner, *args, **kwargs)  # type: ignore[arg-type]  # bound to its owner
 
     def __hash__(self) -> int:
         return hash((self.name, id(self.function), id(self.owner)))

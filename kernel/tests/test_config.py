@@ -275,6 +275,18 @@ def test_secret_from_the_environment_is_shown_nowhere(monkeypatch, name):
     assert "sk-hush" not in repr(config)
 
 
+def test_options_are_not_shown():
+    tables = {
+        "agents": {"a": {"model": {"use": "m", "api_key": "sk-hush"}, "learning": {"key": "sk-hush"}}},
+        "models": {"m": {"use": "x", "api_key": "sk-hush"}},
+        "knowledge": {"k": {"key": "sk-hush"}},
+        "teams": {"t": {"members": [], "learning": {"key": "sk-hush"}}},
+        "workflows": {"w": {"steps": [{"key": "sk-hush"}], "key": "sk-hush"}},
+    }
+
+    assert "sk-hush" not in repr(parse_config(tables))
+
+
 def test_no_value_of_the_environment_stands_in_a_problem(monkeypatch):
     monkeypatch.setenv("ERGASTER_SET", "sk-hush")
     hush = "${env:ERGASTER_SET}"

@@ -77,6 +77,15 @@ def test_a_trusted_plugin_shadows_an_installed_name():
     assert "a double" == manager.create("toolkit", "calculator")
 
 
+def test_two_trusted_plugins_with_one_name_are_a_conflict():
+    manager = PluginManager(trust=["one", "two"])
+    manager.register(Boxes(Spec("boxes", make)), name="one")
+    manager.register(Boxes(Spec("boxes", make)), name="two")
+
+    with pytest.raises(PluginConflict):
+        manager.check("toolkit", "boxes")
+
+
 def test_an_untrusted_plugin_shadows_nothing(manager):
     manager.register(Boxes(Spec("boxes", make)), name="honest")
     manager.register(Boxes(Spec("boxes", make)), name="double")
@@ -117,6 +126,10 @@ def test_a_plugin_unregistered_while_its_hook_runs_finishes(manager):
 
 class Raising(Boxes):
     @hookimpl
+    def ergaster_configure(self, kernel):
+        return "still here"
+
+    @hookimpl
     def ergaster_vector_stores(self):
         raise RuntimeError("no disk")
 
@@ -147,6 +160,7 @@ def test_what_cannot_be_registered_leaves_nothing_behind(manager, plugin, reason
     assert expected == str(caught.value)
     assert "boxes" not in manager.names("toolkit")
     assert ["mine"] == [failure.name for failure in manager.failures]
+    assert [] == manager.call_observers("ergaster_configure", kernel=None)
     manager.register(Boxes(Spec("boxes", make)), name="mine")
     manager.check("toolkit", "boxes")
 
@@ -179,9 +193,12 @@ def test_observers_are_called_although_one_raises(manager):
 
 
 def test_an_observer_of_failures_that_fails_is_recorded_once(manager):
+    calls = []
+
     class Broken:
         @hookimpl
-        def ergaster_plugin_failed(self, error):
+        def ergaster_plugin_failed(self, name, error):
+            calls.append(name)
             raise RuntimeError("again")
 
     manager.register(Broken(), name="broken")
@@ -190,6 +207,7 @@ def test_an_observer_of_failures_that_fails_is_recorded_once(manager):
             manager.register(object(), name=name)
 
     assert ["one", "broken", "two"] == [failure.name for failure in manager.failures]
+    assert ["one", "two"] == calls
 
 
 def test_a_trusted_plugin_that_cannot_say_what_a_name_means_is_an_error():

@@ -16,6 +16,7 @@ from ergaster.catalog import KINDS
 
 COUNT = 200
 KIND_NAMES = sorted(KINDS)
+VENDOR_KINDS = ("model", "embedder", "reranker")
 MARK = "import os\nwith open(os.environ['IMPORTED'], 'a') as file: file.write(__name__ + '\\n')\n"
 
 
@@ -56,6 +57,8 @@ def site(tmp_path_factory):
         source = module_source(kind, name) if is_module else object_source(name)
         install(site, f"made-{number:03}", {KINDS[kind].group: {name: value}}, {module: source})
     models, toolkits = KINDS["model"].group, KINDS["toolkit"].group
+    hooks = "".join(module_source(kind, "vendor") for kind in VENDOR_KINDS)
+    install(site, "vendor", {KINDS[kind].group: {"vendor": "vendor_plugin"} for kind in VENDOR_KINDS}, {"vendor_plugin": hooks})
     install(site, "bad-import", {models: {"broken": "bad_import"}}, {"bad_import": "import a_module_that_nobody_has\n"})
     install(site, "bad-name", {models: {"mistaken": "bad_name"}}, {"bad_name": module_source("model", "mistake")})
     install(
@@ -176,7 +179,7 @@ def test_naming_one_imports_that_one(ask):
 def test_every_good_plugin_works_beside_the_bad_ones(ask):
     answer, _ = ask("""
         manager = PluginManager()
-        ours = ("made-", "bad-", "twin-", "gateway")
+        ours = ("made-", "bad-", "twin-", "gateway", "vendor")
         failures = [[each.kind, each.name, each.distribution] for each in manager.load_all()]
         answer["failed"] = [each for each in failures if not each[2] or each[2].startswith(ours)]
         answer["made"] = sum(
@@ -199,7 +202,7 @@ def test_every_good_plugin_works_beside_the_bad_ones(ask):
         "spy": "spy",
     }
     assert [["model", name, f"bad-{what}"] for name, what in bad.items()] + [["toolkit", "twin", ""]] == answer["failed"]
-    assert {"failed": 7, "conflict": 2, "loaded": COUNT + 1} == answer["states"]
+    assert {"failed": 7, "conflict": 2, "loaded": COUNT + 1 + len(VENDOR_KINDS)} == answer["states"]
 
 
 WHY = {
@@ -237,6 +240,26 @@ def test_bad_plugin_hurts_only_who_named_it(ask, name, distribution):
     assert "plugin000" == answer["other"]
     assert 2 == len(imported)
     assert ([] if name != "empty" else ["bad_none"]) == answer["left"]
+
+
+def test_module_of_three_kinds_is_registered_once_by_threads_that_come_together(ask):
+    answer, imported = ask(f"""
+        import threading
+        manager = PluginManager()
+        barrier = threading.Barrier(9)
+        made = []
+        def use(kind):
+            barrier.wait()
+            made.append(manager.create(kind, "vendor", {{}}))
+        threads = [threading.Thread(target=use, args=(kind,)) for kind in {VENDOR_KINDS!r} * 3]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        answer["made"] = made
+        answer["failures"] = [str(failure.error) for failure in manager.failures]
+    """)
+
+    assert {"made": ["vendor"] * 9, "failures": []} == answer
+    assert ["vendor_plugin"] == imported
 
 
 def test_two_distributions_with_one_name_are_both_named(ask):

@@ -50,6 +50,10 @@ def _options_repr(options: Mapping[str, object]) -> str:
     return "{" + ", ".join(f"{key}: …" for key in options) + "}"
 
 
+def _count_repr(items: Sequence[object]) -> str:
+    return f"<{len(items)}>"
+
+
 def _use_repr(use: str) -> str:
     return repr(str(parse_ref(use)))
 
@@ -161,7 +165,7 @@ class KnowledgeConfig:
         options: Options of the knowledge plugin.
     """
 
-    sources: Sequence[str | Mapping[str, object]] = ()
+    sources: Sequence[str | Mapping[str, object]] = field(default=(), repr=_count_repr)
     vector_store: PluginUse | None = None
     embedder: PluginUse | None = None
     reranker: PluginUse | None = None
@@ -202,7 +206,7 @@ class WorkflowConfig:
         options: Options of the workflow plugin.
     """
 
-    steps: Sequence[Mapping[str, object]]
+    steps: Sequence[Mapping[str, object]] = field(repr=_count_repr)
     schedule: str | None = None
     options: Mapping[str, object] = field(factory=dict, repr=_options_repr, metadata={REST: True})
 

@@ -8,10 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import (
-    TYPE_CHECKING,
     Any,
     NamedTuple,
-    TypeVar,
 )
 
 import attrs
@@ -21,11 +19,6 @@ import pytest
 from ergaster.errors import InvalidInput
 from ergaster.schema import dump
 from ergaster.secrets import Secret
-
-if TYPE_CHECKING:
-    pass
-
-T = TypeVar("T")
 
 
 class Unit(enum.Enum):
@@ -70,7 +63,8 @@ class Customer(pydantic.BaseModel):
 @pytest.mark.parametrize(
     ("value", "written"),
     [
-        ({Unit.CELSIUS: {3, 1, 2}}, {"celsius": [1, 2, 3]}),
+        ({Unit.CELSIUS: {16, 8, 1}}, {"celsius": [1, 8, 16]}),
+        (frozenset({8, None, "a", True}), ["a", 8, None, True]),
         (Point(1), {"x": 1, "y": 0.5, "hidden": "h"}),
         (Span(1), {"start": 1, "end": 9}),
         (Customer(name="Ada"), {"name": "Ada", "born": None, "friends": []}),

@@ -13,7 +13,6 @@ from typing import (
     NotRequired,
     Required,
     TypedDict,
-    TypeVar,
     Unpack,
 )
 
@@ -25,8 +24,6 @@ from ergaster.schema import function_adapter
 
 if TYPE_CHECKING:
     from nowhere import Hidden
-
-T = TypeVar("T")
 
 
 class Unit(enum.Enum):

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    TypeVar,
-)
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from typing import Any
 
 import pytest
 
 from ergaster.errors import InvalidInput, SchemaError
 from ergaster.schema import adapter_for
-
-if TYPE_CHECKING:
-    pass
-
-T = TypeVar("T")
 
 
 def problems_of(hint: Any, value: Any) -> tuple[str, ...]:
@@ -54,6 +47,29 @@ def test_raw_schema_checks_without_changing_the_value():
 def test_raw_schema_that_is_none_is_an_error_and_nothing_is_fetched(schema):
     with pytest.raises(SchemaError):
         adapter_for(schema)
+
+
+def test_nothing_is_fetched_for_a_raw_schema():
+    asked: list[str] = []
+
+    class Server(BaseHTTPRequestHandler):
+        def do_GET(self):  # the library's name
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"type": "integer"}')
+
+    with HTTPServer(("127.0.0.1", 0), Server) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            with pytest.raises(SchemaError):
+                adapter_for({"$ref": f"http://127.0.0.1:{server.server_port}/schema.json"})
+        finally:
+            server.shutdown()
+            thread.join()
+
+    assert [] == asked
 
 
 def test_pattern_of_a_raw_schema_takes_bounded_time():

@@ -10,7 +10,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import (
-    TYPE_CHECKING,
     Annotated,
     Any,
     Final,
@@ -33,9 +32,6 @@ import pytest
 from ergaster.errors import InvalidInput, SchemaError
 from ergaster.schema import Constraint, adapter_for
 from ergaster.secrets import Secret
-
-if TYPE_CHECKING:
-    pass
 
 T = TypeVar("T")
 UserId = NewType("UserId", int)
@@ -129,6 +125,7 @@ class Customer(pydantic.BaseModel):
 
     name: str = pydantic.Field(description="Full name.", min_length=2)
     born: date | None = None
+    visits: int = 0
     friends: list[Customer] = []
 
 
@@ -311,6 +308,7 @@ def test_value_loads_to_its_type(hint, value, loaded):
         (Film, {"year": 1931}),
         (Point, {"x": 1, "computed": 4}),
         (Customer, {"name": "Ada", "born": 18151210}),
+        (Customer, {"name": "Ada", "visits": "3"}),
     ],
 )
 def test_nothing_is_coerced(hint, value):

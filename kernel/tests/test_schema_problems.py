@@ -6,7 +6,6 @@ import dataclasses
 import enum
 from datetime import date
 from typing import (
-    TYPE_CHECKING,
     Annotated,
     Any,
     Generic,
@@ -24,9 +23,6 @@ import pytest
 
 from ergaster.errors import InvalidInput, SchemaError
 from ergaster.schema import Constraint, adapter_for, function_adapter
-
-if TYPE_CHECKING:
-    pass
 
 T = TypeVar("T")
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import anyio.from_thread
+import attrs
 import pytest
 
 from ergaster.contracts.toolkit import Tool, ToolOutput
@@ -16,8 +17,11 @@ from ergaster.errors import ToolError
 from ergaster.messages import File, Image
 from ergaster.tools import thread_limiter, to_output, tool
 
-if TYPE_CHECKING:
-    pass
+
+@attrs.frozen
+class Trip:
+    to: str
+    day: date | None = None
 
 
 class Call:

@@ -67,7 +67,11 @@ def _items(value: Collection[object], depth: int) -> list[Json]:
 
 def _members(value: Collection[object], depth: int) -> list[Json]:
     """Write a set in an order that does not change from process to process."""
-    return sorted(_items(value, depth), key=lambda item: json.dumps(item, sort_keys=True))
+    items = _items(value, depth)
+    try:
+        return sorted(items)
+    except TypeError:  # values of several kinds
+        return sorted(items, key=lambda item: json.dumps(item, sort_keys=True))
 
 
 def _object(pairs: Collection[tuple[object, object]], depth: int) -> dict[str, Json]:

@@ -11,8 +11,7 @@ from ergaster.contracts.context import RunContext, ToolContext
 from ergaster.contracts.toolkit import ToolOutput
 from ergaster.errors import InvalidArguments, ToolError, ToolTimeout, Unsupported
 from ergaster.messages import JsonObject
-from ergaster.testing import call_tool
-from ergaster.testing.calls import DetachedContext
+from ergaster.testing import DetachedContext, call_tool
 from ergaster.tools import Inject, tool
 
 

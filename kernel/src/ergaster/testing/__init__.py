@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ergaster.testing.calls import DetachedContext, call_tool
     from ergaster.testing.contract import Contract
     from ergaster.testing.feature import FeatureContract
     from ergaster.testing.model import ModelContract
@@ -13,10 +14,11 @@ if TYPE_CHECKING:
     from ergaster.testing.scripted import ScriptedModel
     from ergaster.testing.services import require_service
     from ergaster.testing.storage import StorageContract
-    from ergaster.testing.toolkit import ToolkitContract, call_tool
+    from ergaster.testing.toolkit import ToolkitContract
 
 __all__ = [
     "Contract",
+    "DetachedContext",
     "FeatureContract",
     "ModelContract",
     "RecordingModel",
@@ -30,6 +32,7 @@ __all__ = [
 
 _HOMES = {
     "Contract": "contract",
+    "DetachedContext": "calls",
     "FeatureContract": "feature",
     "ModelContract": "model",
     "RecordingModel": "recorder",
@@ -37,7 +40,7 @@ _HOMES = {
     "ScriptedModel": "scripted",
     "StorageContract": "storage",
     "ToolkitContract": "toolkit",
-    "call_tool": "toolkit",
+    "call_tool": "calls",
     "require_service": "services",
 }
 

@@ -1,4 +1,4 @@
-"""The contract kit of toolkits, and how tests call a tool."""
+"""The contract kit of toolkits."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from ergaster.codec import dump_json, encode
 from ergaster.contracts.toolkit import Effect, Tool, Toolkit, ToolOutput
 from ergaster.errors import ErgasterError, InvalidArguments, Signal
 from ergaster.messages import Json, JsonObject, Media
-from ergaster.testing.calls import DetachedContext, call_tool
+from ergaster.testing.calls import call_tool
 from ergaster.testing.contract import Contract
 from ergaster.testing.hostile import deep_json, hostile_paths, hostile_texts, is_deliberate, make_arguments, misfits
 
-__all__ = ["DetachedContext", "ToolkitContract", "call_tool"]
+__all__ = ["ToolkitContract"]
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _CANARY = "canary-7d1f: nobody may read or change this"

@@ -102,10 +102,10 @@ def new_plugin(session: nox.Session) -> None:
 def wheels(session: nox.Session) -> None:
     """Build every wheel, look inside, and install them into clean environments."""
     sync(session)
-    dist = Path(session.create_tmp()) / "dist"
+    dist = ROOT / "dist"
     shutil.rmtree(dist, ignore_errors=True)
     session.run(uv(), "build", "--all-packages", "--wheel", "--quiet", "--out-dir", str(dist), external=True)
-    run(session, "pytest", "tests/packaging", *session.posargs, env={"ERGASTER_DIST": str(dist.resolve())})
+    run(session, "pytest", "tests/packaging", *session.posargs, env={"ERGASTER_DIST": str(dist)})
 
 
 def sync(session: nox.Session, *options: str) -> None:

@@ -200,30 +200,31 @@ class ToolkitContract(Contract):
         assert problems == [], "raise a ToolError that says what to do"
 
     async def test_calls_at_the_same_time_do_not_disturb_each_other(self, workspaces: Callable[[], Path]) -> None:
-        """Twenty equal calls of each example that may be repeated all succeed; others at least fail clearly."""
-        for name, arguments in self.examples.items():
+        """Twenty equal calls at once end clearly; where the tool only reads, twenty calls of its example succeed."""
+        for name in await self._callable(workspaces()):
             async with self._using(workspaces()) as toolkit, asyncio.timeout(self.patience):
                 tool = _named(toolkit, name)
-                calls = [call_tool(tool, arguments) for _ in range(20)]
+                calls = [call_tool(tool, self._arguments(tool)) for _ in range(20)]
                 results = await asyncio.gather(*calls, return_exceptions=True)
 
                 errors = [result for result in results if isinstance(result, BaseException)]
-                assert "write" in tool.effects or errors == [], f"{name} fails when it is called twenty times at once"
+                may_fail = "write" in tool.effects or name not in self.examples
+                assert may_fail or errors == [], f"{name} fails when it is called twenty times at once"
                 assert [error for error in errors if not _is_clear(error, toolkit)] == []
 
     async def test_cancelled_call_ends_and_the_toolkit_goes_on(self, workspaces: Callable[[], Path]) -> None:
         """A cancelled call ends as cancelled, at once; the next call works."""
-        for name, arguments in self.examples.items():
+        for name in await self._callable(workspaces()):
             for turns in range(4):
                 async with self._using(workspaces()) as toolkit, asyncio.timeout(self.patience):
                     tool = _named(toolkit, name)
-                    task = asyncio.ensure_future(call_tool(tool, arguments))
+                    task = asyncio.ensure_future(call_tool(tool, self._arguments(tool)))
                     for _ in range(turns):
                         await asyncio.sleep(0)
                     is_sent = task.cancel()
                     await asyncio.wait([task])
                     assert task.cancelled() == is_sent, f"{name} swallows its cancellation; let CancelledError pass"
-                    assert await self._outcome(tool, arguments, toolkit) == ""
+                    assert await self._outcome(tool, self._arguments(tool), toolkit) == ""
 
     def test_toolkit_opens_and_closes_again_and_in_another_loop(self, workspaces: Callable[[], Path]) -> None:
         """Open, use, close, twice, in two event loops; closing twice does no harm."""
@@ -300,6 +301,10 @@ class ToolkitContract(Contract):
     def _arguments(self, tool: Tool) -> dict[str, Json]:
         given = self.examples.get(tool.name)
         return dict(given) if given is not None else make_arguments(tool.parameters)
+
+    async def _callable(self, workspace: Path) -> list[str]:
+        async with self._using(workspace) as toolkit:
+            return [tool.name for tool in toolkit.tools() if self._may_call(tool)]
 
     def _may_call(self, tool: Tool) -> bool:
         return tool.invoke is not None and (tool.name in self.examples or not tool.effects & _LIMITED)

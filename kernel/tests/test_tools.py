@@ -246,6 +246,17 @@ def test_function_that_took_over_the_attributes_of_a_tool_has_a_plan_of_its_own(
     assert ["city"] == list(tool(outer).parameters["properties"])
 
 
+def test_function_may_be_a_tool_and_a_method():
+    def shift(self: int, by: int) -> int: ...
+
+    class Register:
+        move = tool(shift)
+
+    assert ["self", "by"] == list(tool(shift).parameters["properties"])
+    assert ["by"] == list(Register().move.parameters["properties"])
+    assert ["self", "by"] == list(tool(shift).parameters["properties"])
+
+
 async def test_object_that_can_be_called_is_a_tool():
     class Scale:
         """Not this."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from attrs import field, frozen
 
@@ -110,7 +110,7 @@ def adapter_for(hint: Any) -> Adapter:
         from ergaster.schema.foreign import raw_load
 
         return Adapter(dict(hint), raw_load(hint))
-    return _class_adapter(hint) if type(hint) is type else _compiled(hint)
+    return _class_adapter(hint) if isinstance(hint, type) and not get_args(hint) else _compiled(hint)
 
 
 def _compiled(hint: Any) -> Adapter:

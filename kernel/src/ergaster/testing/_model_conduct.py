@@ -150,7 +150,9 @@ class ConductKit(ModelKit):
     async def test_a_call_leaves_the_loop_free(self, server: LoopbackServer) -> None:
         model = self.make_model(server.base_url)
         server.say(Reply(text="first"), Reply(text="word " * 2_000, piece=5))
-        pulse = asyncio.create_task(_pulse())
+        begun = asyncio.Event()
+        pulse = asyncio.create_task(_pulse(begun))
+        await begun.wait()
 
         await model.generate(ask())
         await collect(model, ask())
@@ -190,9 +192,10 @@ def _echo(request: ReceivedRequest) -> Reply:
     return Reply(text=f"answer {asked[1].decode() if asked else '?'}")
 
 
-async def _pulse() -> tuple[float, float]:
+async def _pulse(begun: asyncio.Event) -> tuple[float, float]:
     """Return, when cancelled, the longest pause between two turns of the loop, and the most work, in seconds."""
     longest = most = 0.0
+    begun.set()
     while True:
         clock, work = time.perf_counter(), time.thread_time()
         try:

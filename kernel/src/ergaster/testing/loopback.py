@@ -43,8 +43,8 @@ __all__ = [
     "stream_error",
 ]
 
-WAIT_AT_MOST = 20.0
-"""Seconds after which `wait_until` gives up."""
+PATIENCE = 20.0
+"""Seconds after which waiting for the server, or for something to happen there, is given up."""
 
 
 @frozen(kw_only=True)
@@ -174,6 +174,7 @@ class LoopbackServer:
         connections: How many connections have been opened.
         open_connections: How many connections are open.
         together: How many requests must be waiting before any of them is answered; for tests of concurrency.
+        patience: Seconds after which `wait_until` gives up.
     """
 
     def __init__(self, *steps: Step, default: Step | Callable[[ReceivedRequest], Step] | None = None) -> None:
@@ -181,6 +182,7 @@ class LoopbackServer:
         self.connections = 0
         self.open_connections = 0
         self.together = 1
+        self.patience = PATIENCE
         self._script = deque(steps)
         self.default = default or Reply(text="ok")
         self._changed = threading.Condition()
@@ -195,13 +197,13 @@ class LoopbackServer:
     def __enter__(self) -> LoopbackServer:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="loopback", daemon=True)
         self._thread.start()
-        self._ready.wait(WAIT_AT_MOST)
+        self._ready.wait(PATIENCE)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._loop is not None and self._stop is not None and self._thread is not None:
             self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join(WAIT_AT_MOST)
+            self._thread.join(PATIENCE)
 
     @property
     def origin(self) -> str:
@@ -220,7 +222,7 @@ class LoopbackServer:
     def wait_until(self, condition: Callable[[LoopbackServer], bool]) -> bool:
         """Block until *condition* holds, and say whether it did in time; call it off the event loop."""
         with self._changed:
-            return self._changed.wait_for(lambda: condition(self), WAIT_AT_MOST)
+            return self._changed.wait_for(lambda: condition(self), self.patience)
 
     def _change(self, **by: int) -> None:
         with self._changed:

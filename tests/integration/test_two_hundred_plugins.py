@@ -78,7 +78,7 @@ def site(tmp_path_factory):
     install(site, "bad-spy", {models: {"spy": "bad_spy"}}, {"bad_spy": module_source("model", "spy") + SPY})
     install(site, "twin-one", {toolkits: {"twin": "twin_one:Plugin"}}, {"twin_one": object_source("one")})
     install(site, "twin-two", {toolkits: {"twin": "twin_two:Plugin"}}, {"twin_two": object_source("two")})
-    install(site, "gateway", {"ergaster.hooks": {"gateway": "gateway_hooks"}}, {"gateway_hooks": GATEWAY})
+    install(site, "gateway-maker", {"ergaster.hooks": {"gateway": "gateway_hooks"}}, {"gateway_hooks": GATEWAY})
     return site
 
 
@@ -129,11 +129,11 @@ def libraries(tmp_path_factory):
 def ask(site, libraries, tmp_path):
     """Run lines in a fresh interpreter whose import path has the distributions; return `answer` and what was imported."""
 
-    def run(lines: str, *, is_bare: bool = False, **environment: str) -> tuple[dict, list[str]]:
+    def run(lines: str, *, is_bare: bool = False, more: str = "", **environment: str) -> tuple[dict, list[str]]:
         imported = tmp_path / "imported"
         imported.write_text("")
         kernel = Path(__file__).parents[2] / "kernel" / "src"
-        path = f"import sys; sys.path[:0] = {[str(libraries), str(kernel), *([] if is_bare else [str(site)])]!r}\n"
+        path = f"import sys; sys.path[:0] = {[str(libraries), str(kernel), *([] if is_bare else [str(site)]), more]!r}\n"
         code = f"{path}{PRELUDE}{textwrap.dedent(lines)}\nprint(json.dumps(answer))"
         done = subprocess.run(
             [sys.executable, "-S", "-W", "error", "-c", code],
@@ -351,11 +351,40 @@ def test_only_trusted_plugins_say_what_a_name_means(ask):
         answer["untrusted"] = str(untrusted.resolve_ref("model", "alias"))
         answer["nobody"] = str(PluginManager().resolve_ref("model", "alias"))
         answer["by_name"] = str(PluginManager(trust=["gateway"]).resolve_ref("model", "alias"))
+        answer["by_maker"] = str(PluginManager(trust=["gateway_maker"]).resolve_ref("model", "alias"))
         answer["other"] = str(PluginManager(trust=["gateway"]).resolve_ref("model", "sqlite:///x"))
     """)
 
-    assert {"untrusted": "alias", "nobody": "alias", "by_name": "made:alias", "other": "sqlite:///x"} == answer
+    assert {
+        "untrusted": "alias",
+        "nobody": "alias",
+        "by_name": "made:alias",
+        "by_maker": "made:alias",
+        "other": "sqlite:///x",
+    } == answer
     assert ["gateway_hooks"] == imported
+
+
+def test_an_impostor_with_the_name_of_a_trusted_observer_gains_nothing(ask, tmp_path):
+    source = GATEWAY.replace('"made:" + ref if ref == "alias" else None', '"stolen"') + module_source("toolkit", "twin")
+    groups = {"ergaster.hooks": {"gateway": "impostor_hooks"}, KINDS["toolkit"].group: {"twin": "impostor_hooks"}}
+    install(tmp_path, "impostor", groups, {"impostor_hooks": source})
+
+    answer, imported = ask(
+        """
+        manager = PluginManager(trust=["gateway"])
+        answer["resolve"] = error_of(manager.resolve_ref, "model", "alias")
+        answer["shadow"] = error_of(manager.check, "toolkit", "twin")
+        picking = PluginManager(trust=["gateway"], pick={"observer:gateway": "gateway-maker"})
+        answer["picked"] = str(picking.resolve_ref("model", "alias"))
+        """,
+        more=str(tmp_path),
+    )
+
+    assert "PluginConflict: the observer 'gateway' is provided by 'gateway-maker' and 'impostor'; " in answer["resolve"]
+    assert "PluginConflict: the toolkit 'twin' is provided by 'impostor' and 'twin-one' and 'twin-two'; " in answer["shadow"]
+    assert "made:alias" == answer["picked"]
+    assert "impostor_hooks" not in imported
 
 
 def test_observers_hear_of_failures_before_and_after_they_load(ask):

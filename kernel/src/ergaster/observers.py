@@ -65,6 +65,7 @@ class Observers:
         """Return what the first trusted plugin with an opinion makes of a reference; the reference itself without one.
 
         Raises:
+            PluginConflict: If several distributions claim the name of a trusted plugin.
             PluginLoadFailed: If a trusted plugin cannot be loaded, raises, or answers with no reference.
         """
         self._load_trusted()
@@ -88,13 +89,11 @@ class Observers:
         return ref
 
     def _load_trusted(self) -> None:
-        for offer in self._offers.every():
-            if offer.kind == OBSERVER and offer.entry and self._offers.is_trusted(offer):
-                chosen = self._offers.choose(OBSERVER, offer.name)
-                self._loader.load(chosen)
-                failure = self._loader.failure(chosen)
-                if failure is not None:
-                    raise load_failed(chosen, failure)
+        for offer in self._offers.trusted_observers():
+            self._loader.load(offer)
+            failure = self._loader.failure(offer)
+            if failure is not None:
+                raise load_failed(offer, failure)
 
     def _failed(self, source: str, hook: str, error: Exception) -> None:
         self._loader.fail((source, hook), self._loader.offer_of(source), error, is_told=hook != _FAILED)

@@ -113,11 +113,36 @@ class Offers:
         return name in self._disable or any(packages)
 
     def is_trusted(self, offer: Offer) -> bool:
-        """Whether the configuration trusts the plugin: by its observer's name, its distribution, or its name in process."""
+        """Whether the configuration trusts the plugin: by its observer's name, its distribution, or its name in process.
+
+        The name of an observer that two distributions claim trusts neither.
+        """
         if not self._trust:
             return False
-        names = {normalise(name) for kind, name in self._declared.get(offer.source, ()) if kind == OBSERVER}
-        return bool(self._trust & names) or normalise(offer.origin) in self._trust
+        names = {
+            name for kind, name in self._declared.get(offer.source, ()) if kind == OBSERVER and normalise(name) in self._trust
+        }
+        return any(self._owns(offer, name) for name in names) or normalise(offer.origin) in self._trust
+
+    def trusted_observers(self) -> tuple[Offer, ...]:
+        """Return the installed observers that the configuration trusts.
+
+        Raises:
+            PluginConflict: If several distributions claim the name of one.
+        """
+        self._read_index()
+        observers = sorted(key for key in self._all if key[0] == OBSERVER)
+        names = [name for _, name in observers if self._is_named_by_trust(name)]
+        return tuple(self.choose(OBSERVER, name) for name in names)
+
+    def _is_named_by_trust(self, observer: str) -> bool:
+        offers = self._all[OBSERVER, observer]
+        return normalise(observer) in self._trust or any(normalise(offer.origin) in self._trust for offer in offers)
+
+    def _owns(self, offer: Offer, observer: str) -> bool:
+        sources = {other.source for other in self._all.get((OBSERVER, observer), ())}
+        picked = self._picked(OBSERVER, observer)
+        return sources == {offer.source} if picked is None else normalise(offer.origin) == normalise(picked)
 
     def add(self, offers: Iterable[Offer]) -> None:
         """Add offers; an offer that is there already stays as it is."""

@@ -62,16 +62,26 @@ def check_place(path: str, settings: SqliteSettings) -> None:
     """
     if path == MEMORY:
         return
-    file = Path(path)
+    try:
+        problem = _problem(Path(path), read_only=settings.read_only)
+    except OSError as error:
+        raise StorageUnavailable(f"{path} cannot be reached ({error.strerror}); check the rights of its folders") from error
+    if problem:
+        raise StorageUnavailable(problem)
+
+
+def _problem(file: Path, *, read_only: bool) -> str:
+    """Return what is wrong with a place, and what to do; empty when nothing is."""
     if file.is_dir():
-        raise StorageUnavailable(f"{path} is a directory; name a file in it, such as {file / 'agents.db'}")
+        return f"{file} is a directory; name a file in it, such as {file / 'agents.db'}"
     if not file.parent.is_dir():
-        raise StorageUnavailable(f"the folder {file.parent} does not exist; create it, or name a file elsewhere")
-    if settings.read_only and not file.exists():
-        raise StorageUnavailable(f"{path} does not exist and read_only forbids to create it; open it once for writing")
-    writable = file if file.exists() else file.parent
-    if not settings.read_only and not os.access(writable, os.W_OK):
-        raise StorageUnavailable(f"{writable} cannot be written; check its rights, or set read_only")
+        return f"the folder {file.parent} does not exist; create it, or name a file elsewhere"
+    if read_only:
+        return "" if file.exists() else f"{file} does not exist and read_only forbids to create it; open it once for writing"
+    for place in (file.parent, file) if file.exists() else (file.parent,):
+        if not os.access(place, os.W_OK):
+            return f"{place} cannot be written; check its rights, or set read_only (SQLite writes beside its file, too)"
+    return ""
 
 
 def _connect(path: str, settings: SqliteSettings) -> sqlite3.Connection:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from ergaster.contracts.storage import Entry, Order, Page, Record, Storage, Table
-from ergaster.errors import Unsupported
+from ergaster.errors import InvalidOption, Unsupported
 from ergaster.filters import Filter
 from ergaster.messages import JsonObject
 from ergaster_sqlite import operations
 from ergaster_sqlite.database import Database, acquire, release
 from ergaster_sqlite.sessions import Operation
-from ergaster_sqlite.settings import SqliteSettings, database_path
+from ergaster_sqlite.settings import MEMORY, SqliteSettings, database_path
 from ergaster_support_sql import LaneClosed
 from ergaster_support_storage import (
     check_bounds,
@@ -47,6 +48,8 @@ class SqliteStorage(Storage):
         self._path = database_path(address)
         self._settings = settings if settings is not None else SqliteSettings()
         self._settings.layout()
+        if self._path == MEMORY and self._settings.read_only:
+            raise InvalidOption("a database in memory is empty, so read_only makes no sense", kind="storage", name="sqlite")
         self._database: Database | None = None
 
     def __repr__(self) -> str:
@@ -149,10 +152,10 @@ class SqliteStorage(Storage):
                     yield entry
                     after = entry.seq
                 while not entries and not grown.is_set() and await self._generation(database) == generation:
-                    try:
-                        await asyncio.wait_for(grown.wait(), self.poll_interval / 2)
-                    except TimeoutError:
-                        continue
+                    # Not asyncio.wait_for: until Python 3.12 it swallows a cancellation that comes together with the event.
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(self.poll_interval / 2):
+                            await grown.wait()
 
     async def _generation(self, database: Database) -> int:
         try:

@@ -13,6 +13,7 @@ from typing import (
     Annotated,
     Any,
     Final,
+    ForwardRef,
     Generic,
     Literal,
     NamedTuple,
@@ -380,6 +381,8 @@ def test_different_classes_of_one_name_keep_their_definitions_apart():
     [
         (complex, "the type complex cannot become a JSON Schema; use str, int"),
         (Callable[[int], int], "cannot become a JSON Schema"),
+        (list[ForwardRef("Nowhere")], "the name 'Nowhere' stands for no type here"),
+        (list[complex], "the schema of list[complex]: the type complex cannot"),
         (Secret, "the type Secret cannot become"),
         (T, "type variable"),
         (dict[float, int], "keys of a JSON object are text, not float"),
@@ -398,6 +401,23 @@ def test_type_that_cannot_become_a_schema_is_named(hint, message):
         adapter_for(hint)
 
     assert message in str(caught.value)
+
+
+def test_generic_class_at_the_root_is_written_in_place():
+    schema = adapter_for(Box[Box[int]]).json_schema
+
+    assert "object" == schema["type"]
+    assert {"Box_Box_int", "Box_int"} == set(schema["$defs"])
+
+
+def test_root_model_of_pydantic_is_of_its_own_kind():
+    class Numbers(pydantic.RootModel[list[int]]):
+        pass
+
+    adapter = adapter_for(Numbers | str)
+
+    assert (Numbers([1]), "x") == (adapter.load([1]), adapter.load("x"))
+    assert problems_of(Numbers | str, ["1"])
 
 
 def test_alias_may_contain_itself():

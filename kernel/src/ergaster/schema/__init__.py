@@ -118,9 +118,8 @@ def _compiled(hint: Any) -> Adapter:
     from ergaster.schema.nodes import render
 
     compiler = Compiler()
-    node = compiler.node(hint, "the type")
-    schema = render(node, compiler.definitions.get(hint) if isinstance(hint, type) else None)
-    return Adapter(schema, node.load, is_recursive=compiler.is_recursive)
+    node, definition = compiler.root(hint)
+    return Adapter(render(node, definition), node.load, is_recursive=compiler.is_recursive)
 
 
 _class_adapter = lru_cache(maxsize=512)(_compiled)

@@ -87,6 +87,14 @@ class Compiler:
     is_recursive: bool = False
     definitions: dict[object, Definition] = field(factory=dict)
 
+    def root(self, hint: Any) -> tuple[Node, Definition | None]:
+        """Return the node of a hint, and its definition if it is a class: at the root its schema is written in place."""
+        node = self.node(hint, f"the schema of {hint_name(hint):.100}")
+        try:
+            return node, self.definitions.get(hint)
+        except TypeError:  # a hint with notes that cannot be hashed is no class
+            return node, None
+
     def node(self, hint: Any, where: str) -> Node:
         """Return the node of a hint; *where* names the place in errors."""
         scalar = SCALARS.get(hint) if isinstance(hint, Hashable) and _is_plain(hint) else None
@@ -111,8 +119,8 @@ class Compiler:
     def _annotated(self, hint: Any, where: str) -> Node:
         node = self.node(hint.__origin__, where)
         for note in _flattened(hint.__metadata__):
-            if isinstance(note, str):
-                node = described(node, note)
+            if isinstance(note, str) or type(note).__name__ == "Doc":
+                node = described(node, str(getattr(note, "documentation", note)))
             elif (limit := _as_constraint(note)) is not None:
                 if not suits(node, limit):
                     raise SchemaError(
@@ -201,6 +209,10 @@ class Compiler:
                 return pydantic_node(kind)
             if is_supported_class(kind):
                 return self._fields(hint, kind, arguments)
+        if isinstance(hint, str | typing.ForwardRef):
+            raise SchemaError(
+                f"{where}: the name {getattr(hint, '__forward_arg__', hint)!r} stands for no type here; write the class itself"
+            )
         raise SchemaError(f"{where}: the type {hint_name(hint)} cannot become a JSON Schema; {_NEXT_STEP}")
 
     def _reference(self, definition: Definition) -> Node:
@@ -215,7 +227,7 @@ class Compiler:
     def _fields(self, hint: Any, kind: type, arguments: tuple[Any, ...]) -> Node:
         if (known := self.definitions.get(hint)) is not None:
             return self._reference(known)
-        name = re.sub(r"\W+", "_", "_".join([kind.__name__, *map(hint_name, arguments)])).strip("_")
+        name = _definition_name(hint)
         definition = self.definitions[hint] = Definition(name)
         scope = _type_arguments(kind, arguments)
         properties = [evolve(prop, hint=_substituted(prop.hint, scope)) for prop in class_properties(kind)]
@@ -263,6 +275,13 @@ class Compiler:
             properties=nodes,
             required=required,
         )
+
+
+def _definition_name(hint: Any) -> str:
+    """Return `Box_int` for `Box[int]`."""
+    arguments = typing.get_args(hint)
+    name = getattr(hint, "__name__", str(hint)) if not arguments else getattr(typing.get_origin(hint), "__name__", "Union")
+    return re.sub(r"\W+", "_", "_".join([name, *map(_definition_name, arguments)])).strip("_")
 
 
 def _is_plain(hint: object) -> bool:

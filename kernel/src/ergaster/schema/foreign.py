@@ -165,6 +165,8 @@ def pydantic_node(kind: Any) -> Node:
         renamed: Schema = _renamed(written, names)
         return renamed
 
+    if getattr(kind, "__pydantic_root_model__", False):  # it may be of any kind
+        return Node(load=load, schema=schema, expected=kind.__name__, kinds=ANY.kinds, rank=1)
     names: Mapping[str, Any] = kind.model_fields
     properties = {item.alias or name: ANY for name, item in names.items()}
     return Node(load=load, schema=schema, expected=kind.__name__, kinds=frozenset({"object"}), rank=1, properties=properties)

@@ -12,7 +12,8 @@ from attrs import frozen
 from ergaster.contracts.storage import Order, Table
 from ergaster.errors import InvalidInput, Unsupported
 from ergaster.filters import And, Eq, Filter, In, Range, Scalar
-from ergaster_support_storage.checks import check_table
+from ergaster_support_storage.checks import check_name, check_table
+from ergaster_support_storage.values import index_values
 
 __all__ = ["Query", "check_query", "decode_cursor", "encode_cursor"]
 
@@ -63,6 +64,9 @@ def check_query(
     seed = repr((table.name, tenant, conditions, order)).encode("utf-8", "surrogatepass")
     fingerprint = blake2s(seed, digest_size=8).hexdigest()
     position = None if cursor is None else decode_cursor(cursor, fingerprint)
+    if position is not None:
+        check_name("id", position[1])
+        index_values(table, {order.field: position[0]} if order is not None else {})
     return Query(table, conditions, order, limit, position, fingerprint)
 
 

@@ -2,17 +2,21 @@
 
 import contextlib
 import copy
+import inspect
 import os
 import tempfile
 import tomllib
 
 import jsonschema_rs
 import pytest
+from attrs import fields_dict
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ergaster.config import PluginUse, config_schema, load_config, parse_config
+from ergaster import Agent
+from ergaster.config import RESERVED, AgentConfig, PluginUse, config_schema, load_config, parse_config
 from ergaster.errors import ConfigError
+from ergaster.front import FeatureOptions, RunOptions
 from ergaster.limits import Limits
 from ergaster.secrets import Secret
 
@@ -171,6 +175,8 @@ REFUSED = [
     ({"knowledge": {"k": {"sources": [3]}}}, "knowledge.k.sources[0]: expected a string or a table, got a whole number"),
     ({"teams": {"t": {}}}, "teams.t.members: is missing"),
     ({"teams": {"t": {"members": [3]}}}, "teams.t.members[0]: expected a string, got a whole number"),
+    ({"teams": {"t": {"members": [], "learning": True}}}, "teams.t.learning: unknown key; known: "),
+    ({"agents": {"a": {"policy": {"write": "ask"}}}}, "agents.a.policy: is reserved; it cannot be the name of a feature"),
     ({"workflows": {"w": {}}}, "workflows.w.steps: is missing"),
     ({"workflows": {"w": {"steps": ["x"]}}}, "workflows.w.steps[0]: expected a table, got a string"),
     ({"policy": {"read": "maybe"}}, "policy.read: expected one of 'allow', 'ask', 'deny'"),
@@ -265,6 +271,12 @@ def test_what_cannot_be_filled_in_is_a_problem(text, problem):
     assert [f"agents.a.tools[0].option: {problem}"] == problems_of(tool_option(text))
 
 
+def test_every_word_of_an_agent_and_of_a_run_is_a_key_or_reserved():
+    words = {*inspect.signature(Agent.__init__).parameters, *RunOptions.__annotations__} - {"self", "options"}
+
+    assert set() == words - set(FeatureOptions.__annotations__) - set(fields_dict(AgentConfig)) - RESERVED
+
+
 @pytest.mark.parametrize("name", ["api_key", "token", "db_password", "CLIENT_SECRET"])
 def test_secret_from_the_environment_is_shown_nowhere(monkeypatch, name):
     monkeypatch.setenv("ERGASTER_SET", "sk-hush")
@@ -280,7 +292,7 @@ def test_options_are_not_shown():
         "agents": {"a": {"model": {"use": "m", "api_key": "sk-hush"}, "learning": {"key": "sk-hush"}}},
         "models": {"m": {"use": "x", "api_key": "sk-hush"}},
         "knowledge": {"k": {"key": "sk-hush"}},
-        "teams": {"t": {"members": [], "learning": {"key": "sk-hush"}}},
+        "teams": {"t": {"members": [], "strategy": {"use": "s", "key": "sk-hush"}}},
         "workflows": {"w": {"steps": [{"key": "sk-hush"}], "key": "sk-hush"}},
     }
 

@@ -38,8 +38,13 @@ FeatureSetting: TypeAlias = bool | str | Mapping[str, object] | Sequence[str | M
 """On or off, a mode or a name, options, or a list of names."""
 
 MAX_BYTES: Final = 4 * 1024 * 1024
-RESERVED: Final = frozenset({"agent", "kernel", "name", "parent", "run_id", "team", "use"})
-"""Keys of an agent that cannot be the names of features."""
+RESERVED: Final = frozenset(
+    {
+        "agent", "dependencies", "examples", "features", "kernel", "metadata", "name", "parent",
+        "policy", "run_id", "session_id", "session_state", "team", "tenant", "use", "user_id",
+    }
+)  # fmt: skip
+"""Keys of an agent that cannot be the names of features, since they are words of `Agent` or of a run."""
 
 NAME_PATTERN: Final = r"^[^\u0000-\u0020:/\\]{1,64}$"
 _NAME = re.compile(NAME_PATTERN[:-1] + r"\Z")
@@ -175,25 +180,21 @@ class KnowledgeConfig:
 
 @frozen(kw_only=True)
 class TeamConfig:
-    """A team. Any other key is the name of a feature, as with agents.
+    """A team.
 
     Attributes:
         members: Agents and teams of this file, by name.
         strategy: How they work together; options such as `leader` in the long form.
         description: What it is good for, for models that choose among teams.
-        instructions: What every member is told.
         storage: Where sessions and runs are kept.
         limits: Hard bounds of a run of the whole team.
-        features: The features by name.
     """
 
     members: Sequence[str]
     strategy: PluginUse = field(factory=lambda: PluginUse("sequential"))
     description: str = ""
-    instructions: str = ""
     storage: PluginUse | None = None
     limits: Limits | None = None
-    features: Mapping[str, FeatureSetting] = field(factory=dict, repr=_options_repr, metadata={REST: True})
 
 
 @frozen(kw_only=True)
@@ -252,7 +253,6 @@ class Config:
 
 
 TABLES_OF_NAMES: Final = ("agents", "models", "knowledge", "teams", "workflows")
-_WITH_FEATURES: Final = ("agents", "teams")
 
 
 def load_config(path: str | Path) -> Config:
@@ -349,7 +349,7 @@ def _check_names(filled: Mapping[str, Any], problems: list[Problem]) -> None:
             path = at(table, name)
             if not _NAME.match(str(name)):
                 problems.append(Problem(path, rule))
-            reserved = RESERVED.intersection(entry) if table in _WITH_FEATURES and isinstance(entry, Mapping) else ()
+            reserved = RESERVED.intersection(entry) if table == "agents" and isinstance(entry, Mapping) else ()
             problems.extend(
                 Problem(at(path, key), "is reserved; it cannot be the name of a feature") for key in sorted(reserved)
             )

@@ -21,7 +21,7 @@ _KNOWLEDGE_KINDS = ("vector_store", "embedder", "reranker", "chunker")
 def check_names(config: Config, plugins: PluginManager) -> tuple[str, ...]:
     """Return one sentence, beginning with its path, for each name in *config* that stands for nothing.
 
-    These are the plugins of models, tools, storages, strategies and knowledge, the features of agents and teams, the
+    These are the plugins of models, tools, storages, strategies and knowledge, the features of agents, the
     members of teams, and aliases that lead back to themselves.
     """
     checker = _Checker(config, plugins)
@@ -52,7 +52,7 @@ class _Checker:
         for index, tool in enumerate(agent.tools):
             self.use("toolkit", at(at(path, "tools"), index), tool)
         self.use("storage", at(path, "storage"), agent.storage)
-        self._features(path, agent.features, AgentConfig)
+        self._features(path, agent.features)
 
     def team(self, path: str, team: TeamConfig) -> None:
         known = {*self._config.agents, *self._config.teams}
@@ -62,7 +62,6 @@ class _Checker:
                 self.problems.append(Problem(at(at(path, "members"), index), text))
         self.use("strategy", at(path, "strategy"), team.strategy)
         self.use("storage", at(path, "storage"), team.storage)
-        self._features(path, team.features, TeamConfig)
 
     def alias(self, path: str, name: str) -> None:
         """An alias may stand for another, but not for itself."""
@@ -88,8 +87,8 @@ class _Checker:
             guess = did_you_mean(parse_ref(ref).plugin, self._config.models) if kind == "model" else ""
             self.problems.append(Problem(path, f"{error}{guess}"))
 
-    def _features(self, path: str, features: Mapping[str, object], cls: type) -> None:
-        known = {*fields_dict(cls), *self._plugins.names("feature")} - {"features"}
+    def _features(self, path: str, features: Mapping[str, object]) -> None:
+        known = {*fields_dict(AgentConfig), *self._plugins.names("feature")} - {"features"}
         for name in features:
             try:
                 self._plugins.check("feature", name)

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 
 import attrs
 
-from ergaster.config import NAME_PATTERN, RESERVED, TABLES_OF_NAMES, AgentConfig, Config, ModelConfig, PluginUse, TeamConfig
+from ergaster.config import NAME_PATTERN, RESERVED, TABLES_OF_NAMES, AgentConfig, Config, ModelConfig, PluginUse
 from ergaster.structure import REST, field_types, init_fields
 
 __all__ = ["schema_of_config"]
@@ -91,7 +91,7 @@ def _of_class(cls: type) -> Schema:
         if attribute.default is attrs.NOTHING:
             schema.setdefault("required", []).append(name)
     schema.setdefault("additionalProperties", False)
-    if cls in (AgentConfig, TeamConfig):
+    if cls is AgentConfig:
         schema["propertyNames"] = {"not": {"enum": sorted(RESERVED)}}
     return schema
 

@@ -7,14 +7,17 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from ergaster.contracts.model import ModelRequest, ModelResponse, ToolSpec
-from ergaster.errors import InvalidOption, InvalidRef, ProviderUnavailable, Unsupported
+from ergaster.errors import ContextOverflow, InvalidOption, InvalidRef, ProviderUnavailable, Unsupported
 from ergaster.messages import Image, Message, StopReason, Text, ToolCall, ToolResult
 from ergaster.refs import parse_ref
+from ergaster.testing.llama import tool_call_text, write_tiny_model
 from ergaster_llamacpp import (
+    CATALOGUE,
     BinaryNotFound,
     DownloadFailed,
     LlamaCppSettings,
@@ -369,6 +372,56 @@ async def test_offline_says_where_the_weights_belong(make_model, tiny, cache):
 async def test_requests_of_a_foreign_server_are_not_guessed(cache):
     with pytest.raises(Unsupported, match=r"http://127\.0\.0\.1:9"):
         request_count("http://127.0.0.1:9", cache_dir=cache)
+
+
+async def test_longer_request_than_the_context_is_an_overflow(make_model, tiny):
+    model = make_model(tiny)
+
+    with pytest.raises(ContextOverflow, match="2048 tokens"):
+        await model.generate(ModelRequest(messages=(Message("user", "word " * 2000),)))
+    await model.close()
+
+
+async def test_larger_context_than_the_weights_have_is_refused(make_model):
+    with pytest.raises(InvalidOption, match="handles 32768 tokens at most"):
+        make_model("", context=40_000)
+
+
+async def test_two_calls_in_one_reply(make_model, tmp_path):
+    calls = [tool_call_text("add", {"a": 1, "b": 2}), tool_call_text("add", {"a": 3, "b": 4})]
+    model = make_model(write_tiny_model(tmp_path / "two.gguf", reply="\n".join(calls)))
+
+    reply = await model.generate(ASK)
+    await model.close()
+
+    assert ['{"a": 1, "b": 2}', '{"a": 3, "b": 4}'] == [call.arguments for call in reply.message.tool_calls]
+
+
+async def test_server_gets_no_secrets_and_no_settings_from_outside(make_model, tiny, cache, monkeypatch):
+    monkeypatch.setenv("SOME_VENDOR_API_KEY", "sk-not-for-you")
+    monkeypatch.setenv("LLAMA_ARG_API_PREFIX", "/elsewhere")
+    model = make_model(tiny)
+    await model.open()
+    (server,) = running_servers(cache)
+
+    seen = Path(f"/proc/{server.pid}/environ").read_bytes() if sys.platform == "linux" else b"PATH"
+    await model.close()
+
+    assert b"PATH" in seen
+    assert b"sk-not-for-you" not in seen
+    assert b"/elsewhere" not in seen
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+async def test_template_of_the_catalogue_makes_calls(make_model, tiny, name):
+    model = make_model(tiny, chat_template=str(CATALOGUE[name].template_path))
+
+    reply = await model.generate(ASK)
+    told = await model.generate(RESULT)
+    await model.close()
+
+    assert [("add", '{"a": 17, "b": 25}')] == [(call.name, call.arguments) for call in reply.message.tool_calls]
+    assert told.stop_reason in {StopReason.STOP, StopReason.TOOL_CALLS}
 
 
 async def test_pictures_are_refused(make_model, tiny):

@@ -140,6 +140,7 @@ def _copy(model: CatalogueModel, source: Source, part: Path, report: Report, can
         part.unlink()
         done = 0
     what = f"downloading {model.name} from {source.name}"
+    report(Progress(what, done, model.size))  # the first bytes of a mirror take a while
     with part.open("ab") as file:
         if done < model.size:
             for chunk in source.read(done, cancelled):

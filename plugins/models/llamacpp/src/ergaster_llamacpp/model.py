@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LlamaCppModel", "llamacpp"]
 
-_CAPABILITIES = Capabilities(parallel_tools=False, count_tokens=True)
+_CAPABILITIES = Capabilities(count_tokens=True)
 
 
 def llamacpp(ref: Ref, settings: LlamaCppSettings | None = None) -> LlamaCppModel:
@@ -58,6 +58,12 @@ def llamacpp(ref: Ref, settings: LlamaCppSettings | None = None) -> LlamaCppMode
         path = Path(ref.rest).expanduser()
         return LlamaCppModel(path.stem, settings, weights=path)
     entry = find_model(ref.rest or DEFAULT_MODEL)
+    if settings.context > entry.context_window:
+        raise InvalidOption(
+            f"{entry.name} handles {entry.context_window} tokens at most, and the option 'context' is {settings.context}",
+            kind="model",
+            name="llamacpp",
+        )
     return LlamaCppModel(entry.name, settings, weights=entry)
 
 

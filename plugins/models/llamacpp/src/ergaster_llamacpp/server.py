@@ -7,6 +7,7 @@ import http.client
 import json
 import logging
 import os
+import re
 import secrets
 import signal
 import socket
@@ -33,6 +34,8 @@ _POLL = 0.1
 _ANSWER_TIMEOUT = 5.0
 _TRIES_FOR_A_PORT = 3
 _LAST_LINES = 8
+_WITHHELD = re.compile(r"^LLAMA_|KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
+"""Names of variables that stay here: settings of llama.cpp would not be part of the plan, secrets are none of its business."""
 _PORT_TAKEN = "couldn't bind"
 
 
@@ -174,12 +177,18 @@ def _start(plan: Plan, folder: Path, model: str) -> None:
         done = subprocess.run(  # noqa: S603 - this interpreter and a module of ours
             [sys.executable, "-P", "-m", "ergaster_llamacpp.keeper", str(folder)],
             input=json.dumps(description).encode(),
+            env=_environment(),
             stdout=output,
             stderr=subprocess.STDOUT,
             check=False,
         )
     if done.returncode:
         raise _failed(model, folder, f"its keeper ended with status {done.returncode}", "keeper.txt")
+
+
+def _environment() -> dict[str, str]:
+    """Return this process's environment without what a server must not know, or must not be changed by."""
+    return {name: value for name, value in os.environ.items() if not _WITHHELD.search(name)}
 
 
 def _wait_until_ready(folder: Path, model: str, timeout: float, report: Report, check: Callable[[], None]) -> RunningServer:

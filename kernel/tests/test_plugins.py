@@ -225,6 +225,16 @@ def test_a_trusted_plugin_that_cannot_say_what_a_name_means_is_an_error():
     assert ("y", None) == manager.create("toolkit", "boxes:y")
 
 
+def test_disabled_names_are_left_out_in_process_as_well():
+    manager = PluginManager(disable=["boxes", "silent"])
+    manager.register_spec("toolkit", Spec("boxes", make))
+    manager.register(Boxes(Spec("crates", make)), name="silent")
+
+    with pytest.raises(UnknownPlugin, match="the toolkit 'boxes' is disabled by ERGASTER_DISABLE or"):
+        manager.check("toolkit", "boxes")
+    assert not manager.has("toolkit", "crates")
+
+
 class App:
     """An app with a kind of its own."""
 

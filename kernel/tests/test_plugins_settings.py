@@ -192,6 +192,9 @@ Identifier = NewType("Identifier", str)
         (type, int, int),
         (Closing, 3, 3),
         (Secret, Secret("a"), Secret("a")),
+        (str, Secret("a"), "a"),
+        (str | Secret, Secret("a"), Secret("a")),
+        (str | None, Secret("a"), "a"),
     ],
 )
 def test_value_that_fits_is_taken(hint, value, expected):
@@ -216,7 +219,7 @@ def test_value_that_fits_is_taken(hint, value, expected):
         (Client, "x", "expected an object of type Client, got a string"),
         (Callable[[], None], 3, "expected a callable, got a whole number"),
         (bool, 1, "expected true or false, got a whole number"),
-        (str, Secret("x"), "expected a string, got a secret"),
+        (int, Secret("x"), "expected a whole number, got a secret"),
     ],
 )
 def test_value_that_does_not_fit_is_a_problem(hint, value, expected):

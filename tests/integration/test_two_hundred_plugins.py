@@ -79,6 +79,7 @@ def site(tmp_path_factory):
     install(site, "twin-one", {toolkits: {"twin": "twin_one:Plugin"}}, {"twin_one": object_source("one")})
     install(site, "twin-two", {toolkits: {"twin": "twin_two:Plugin"}}, {"twin_two": object_source("two")})
     install(site, "gateway-maker", {"ergaster.hooks": {"gateway": "gateway_hooks"}}, {"gateway_hooks": GATEWAY})
+    install(site, "listener", {"ergaster.hooks": {"listener": "listener_hooks:Listener"}}, {"listener_hooks": LISTENER})
     return site
 
 
@@ -95,6 +96,15 @@ GATEWAY = textwrap.dedent("""
     @hookimpl
     def ergaster_plugin_failed(kind, name, error):
         heard.append((kind, name, type(error).__name__))
+""")
+
+LISTENER = textwrap.dedent("""
+    from ergaster.hookspecs import hookimpl
+
+    class Listener:
+        @hookimpl
+        def ergaster_agent_features(self, agent):
+            return [agent]
 """)
 
 PRELUDE = """
@@ -179,7 +189,7 @@ def test_naming_one_imports_that_one(ask):
 def test_every_good_plugin_works_beside_the_bad_ones(ask):
     answer, _ = ask("""
         manager = PluginManager()
-        ours = ("made-", "bad-", "twin-", "gateway", "vendor")
+        ours = ("made-", "bad-", "twin-", "gateway", "listener", "vendor")
         failures = [[each.kind, each.name, each.distribution] for each in manager.load_all()]
         answer["failed"] = [each for each in failures if not each[2] or each[2].startswith(ours)]
         answer["made"] = sum(
@@ -202,7 +212,7 @@ def test_every_good_plugin_works_beside_the_bad_ones(ask):
         "spy": "spy",
     }
     assert [["model", name, f"bad-{what}"] for name, what in bad.items()] + [["toolkit", "twin", ""]] == answer["failed"]
-    assert {"failed": 7, "conflict": 2, "loaded": COUNT + 1 + len(VENDOR_KINDS)} == answer["states"]
+    assert {"failed": 7, "conflict": 2, "loaded": COUNT + 2 + len(VENDOR_KINDS)} == answer["states"]
 
 
 WHY = {
@@ -362,7 +372,7 @@ def test_only_trusted_plugins_say_what_a_name_means(ask):
         "by_maker": "made:alias",
         "other": "sqlite:///x",
     } == answer
-    assert ["gateway_hooks"] == imported
+    assert {"gateway_hooks", "listener_hooks"} == set(imported)
 
 
 def test_an_impostor_with_the_name_of_a_trusted_observer_gains_nothing(ask, tmp_path):
@@ -377,6 +387,9 @@ def test_an_impostor_with_the_name_of_a_trusted_observer_gains_nothing(ask, tmp_
         answer["shadow"] = error_of(manager.check, "toolkit", "twin")
         picking = PluginManager(trust=["gateway"], pick={"observer:gateway": "gateway-maker"})
         answer["picked"] = str(picking.resolve_ref("model", "alias"))
+        careless = PluginManager()
+        careless.observers()
+        answer["failures"] = [[each.kind, each.name, type(each.error).__name__] for each in careless.failures]
         """,
         more=str(tmp_path),
     )
@@ -384,6 +397,7 @@ def test_an_impostor_with_the_name_of_a_trusted_observer_gains_nothing(ask, tmp_
     assert "PluginConflict: the observer 'gateway' is provided by 'gateway-maker' and 'impostor'; " in answer["resolve"]
     assert "PluginConflict: the toolkit 'twin' is provided by 'impostor' and 'twin-one' and 'twin-two'; " in answer["shadow"]
     assert "made:alias" == answer["picked"]
+    assert [["observer", "gateway", "PluginConflict"]] == answer["failures"]
     assert "impostor_hooks" not in imported
 
 
@@ -397,9 +411,11 @@ def test_observers_hear_of_failures_before_and_after_they_load(ask):
         error_of(manager.spec, "model", "raising")
         import gateway_hooks
         answer["heard"] = gateway_hooks.heard
+        answer["features"] = manager.call_observers("ergaster_agent_features", agent="ada")
     """)
 
     assert [["model", "broken", "ModuleNotFoundError"], ["model", "raising", "ZeroDivisionError"]] == answer["heard"]
+    assert [["ada"]] == answer["features"]
 
 
 def test_damaged_metadata_of_one_distribution_hides_no_other(ask, site):

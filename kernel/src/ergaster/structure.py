@@ -60,8 +60,8 @@ def at(path: str, key: object) -> str:
 def load(hint: object, value: object, path: str, problems: list[Problem]) -> Any:
     """Return *value* as the type *hint*; on a mismatch append to *problems* and return nothing of use.
 
-    A whole number stands for a float, a string for a `Secret` or a `Path`, a list for any sequence, a table for an
-    attrs class; everything else has to be of its type. An object of the type itself is always taken.
+    A whole number stands for a float, a string for a `Secret` or a `Path` (and a `Secret` for a string), a list for any
+    sequence, a table for an attrs class; everything else has to be of its type. An object of the type itself is always taken.
     """
     hint = _bare(hint)
     loader = _SCALARS.get(hint) if isinstance(hint, type) else None
@@ -303,6 +303,11 @@ def _same(value: object) -> object:
     return value
 
 
+def _text(value: str | Secret) -> str:
+    """A plugin that wants a plain string gets the text of a secret: its author chose not to hide it."""
+    return value.reveal() if isinstance(value, Secret) else value
+
+
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -321,7 +326,7 @@ _SCALARS: Final[dict[type, Callable[..., object]]] = {
     bool: _scalar(bool, lambda value: isinstance(value, bool), _same),
     int: _scalar(int, _is_whole, _same),
     float: _scalar(float, _is_finite, float),
-    str: _scalar(str, lambda value: isinstance(value, str), _same),
+    str: _scalar(str, lambda value: isinstance(value, (str, Secret)), _text),
     bytes: _scalar(bytes, lambda value: isinstance(value, bytes), _same),
     Secret: _scalar(Secret, lambda value: isinstance(value, (str, Secret)), Secret),
     Path: _scalar(Path, lambda value: isinstance(value, (str, Path)), Path),

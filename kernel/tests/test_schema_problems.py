@@ -141,6 +141,7 @@ def test_all_problems_are_told_at_once_with_their_paths():
         (Positive, {"value": -1}, "the value: refused: value must be positive"),
         (list[Positive], [{"value": 1}, {"value": 0}], "[1]: refused: value must be positive"),
         (Annotated[int, Constraint(ge=1)], 0, "the value: found the number 0, expected a number at least 1"),
+        (Annotated[float, Constraint(multiple_of=0.1)], 0.25, "the value: found the number 0.25, expected a multiple of 0.1"),
         (Annotated[str, Constraint(max_length=2)], "abc", "the value: found 3 characters, expected at most 2"),
         (Customer, {"name": "A"}, "name: found the text 'A', String should have at least 2 characters"),
         (Customer, {"name": "Ada", "friends": [{}]}, "friends[0].name: missing"),
@@ -245,6 +246,14 @@ def test_of_classes_that_fit_the_one_with_the_fewest_fields_left_out_is_meant():
     adapter = adapter_for(Long | Short)
 
     assert (Short(1), Long(1, "x")) == (adapter.load({"value": 1}), adapter.load({"value": 1, "note": "x"}))
+
+
+def test_limits_hold_for_numbers_of_any_size():
+    adapter = adapter_for(Annotated[float, Constraint(multiple_of=0.1, ge=0)])
+
+    assert [0.3, 1e300] == [adapter.load(0.3), adapter.load(1e300)]
+    assert 10**5000 == adapter_for(Annotated[int, Constraint(multiple_of=10)]).load(10**5000)
+    assert problems_of(Annotated[float, Constraint(multiple_of=0.1, ge=0)], float("-inf"))
 
 
 def test_keys_that_mean_the_same_are_refused():

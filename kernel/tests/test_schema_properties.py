@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import Enum
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypedDict, Union
+from typing import Annotated, Any, Literal, NamedTuple, TypedDict, Union
 
 import attrs
 import jsonschema_rs
@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ergaster.errors import InvalidInput, SchemaError, Unsupported
-from ergaster.schema import Adapter, adapter_for, strict_schema, without_nulls
+from ergaster.schema import Adapter, Constraint, adapter_for, strict_schema, without_nulls
 
 
 class Colour(Enum):
@@ -169,8 +169,15 @@ def test_what_the_schema_refuses_is_refused(hint, value):
         adapter.load(value)
 
 
+LIMITED = [
+    Annotated[int, Constraint(ge=-3, multiple_of=2)],
+    Annotated[float, Constraint(gt=0, le=10, multiple_of=0.5)],
+    Annotated[str, Constraint(min_length=1, max_length=3, pattern="a|1$")],
+    Annotated[list[int | bool], Constraint(min_length=1, max_length=2)],
+    Annotated[dict[str, Any] | int | None, Constraint(max_length=1, lt=5)],
+]
 PLAIN = st.recursive(
-    st.sampled_from([None, bool, int, float, str, Colour, Size, Level, Leaf, Tree, Literal["a", 1], Any]),
+    st.sampled_from([*LIMITED, None, bool, int, float, str, Colour, Size, Level, Leaf, Tree, Literal["a", 1], Any]),
     lambda inner: st.one_of(
         inner.map(lambda hint: list[hint]),
         inner.map(lambda hint: Sequence[hint]),

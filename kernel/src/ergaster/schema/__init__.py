@@ -18,7 +18,7 @@ from ergaster.messages import Json, JsonObject
 from ergaster.schema.misfits import MAX_DEPTH, Misfit, check_depth, invalid
 
 if TYPE_CHECKING:
-    from ergaster.schema.containers import Constraint
+    from ergaster.schema.constraints import Constraint
     from ergaster.schema.docstrings import Docstring, parse_docstring
     from ergaster.schema.dumping import dump
     from ergaster.schema.nodes import Load
@@ -39,7 +39,7 @@ __all__ = [
 
 
 _LATER = {
-    "Constraint": "ergaster.schema.containers",
+    "Constraint": "ergaster.schema.constraints",
     "Docstring": "ergaster.schema.docstrings",
     "dump": "ergaster.schema.dumping",
     "parse_docstring": "ergaster.schema.docstrings",

@@ -26,15 +26,13 @@ from attrs import define, evolve, field
 
 from ergaster.errors import SchemaError
 from ergaster.messages import Json
+from ergaster.schema.constraints import Constraint, constrained, suits
 from ergaster.schema.containers import (
     INTEGER_KEY,
-    Constraint,
     are_alike,
     array_node,
-    constrained,
     described,
     mapping_node,
-    suits,
     tuple_node,
     union_node,
 )

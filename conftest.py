@@ -1,6 +1,10 @@
 """Settings shared by every test of the workspace."""
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("ergaster", deadline=None)  # a busy machine is no failure
+settings.load_profile("ergaster")
 
 
 @pytest.fixture

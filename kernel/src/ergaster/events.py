@@ -425,5 +425,7 @@ class MessageAdded(Event):
     reason: str = ""
 
 
-EVENT_TYPES: tuple[type[Event], ...] = tuple(sorted(Event.__subclasses__(), key=lambda each: each.kind))
-"""Every concrete event, by kind."""
+EVENT_TYPES: tuple[type[Event], ...] = tuple(
+    each for each in dict(globals()).values() if isinstance(each, type) and issubclass(each, Event) and each is not Event
+)
+"""Every concrete event."""

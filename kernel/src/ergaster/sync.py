@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["iterate", "wait"]
 
 T = TypeVar("T")
+
+_parents_doors: list[object] = []
+"""Doors of processes that this one was forked from: dropping one would wait for a thread that is not here."""
 
 _CLEAN_UP = 5.0  # seconds that a cancelled task gets to write what it must
 
@@ -38,6 +42,7 @@ def _portal() -> BlockingPortal:
 def _reset_after_fork() -> None:
     global _lock, _door  # noqa: PLW0603 - the child has none of the parent's threads
     _lock = threading.Lock()
+    _parents_doors.append(_door)
     _door = None
 
 
@@ -45,8 +50,10 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_reset_after_fork)
 
 
-def _check_caller(portal: BlockingPortal) -> None:
+def _check_caller(portal: BlockingPortal, work: object = None) -> None:
     if threading.get_ident() == portal._event_loop_thread_id:  # noqa: SLF001 - anyio has no public name for it
+        if inspect.iscoroutine(work):
+            work.close()
         raise SyncDoorError(
             "a synchronous call on Ergaster's own event loop would wait for itself; "
             "use the asynchronous twin (arun, astream, aresume, acancel) inside async code"
@@ -62,7 +69,7 @@ def wait(awaitable: Awaitable[T]) -> T:
         SyncDoorError: If called on the background loop itself.
     """
     portal = _portal()
-    _check_caller(portal)
+    _check_caller(portal, awaitable)
     finished = threading.Event()
 
     async def run() -> T:

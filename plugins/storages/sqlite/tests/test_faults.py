@@ -324,3 +324,24 @@ asyncio.run(main(*sys.argv[1:]))
     for name in "ab":
         assert [data for data in written if name in data] == [f'"{name}{number}"' for number in range(200)]
     await storage.close()
+
+
+async def test_file_that_was_removed_while_in_use_begins_anew(tmp_path):
+    path = tmp_path / "a.db"
+    storage, other = SqliteStorage(str(path)), SqliteStorage(str(path))
+    await storage.append("t", "s", ["1"] * 3)
+    await storage.put(TABLE, "t", "r", {"status": "old"})
+    assert await other.last_seq("t", "s") == 3
+    for part in tmp_path.iterdir():
+        part.unlink()
+
+    assert await storage.append("t", "s", ["2"]) == 1
+
+    assert [entry.data for entry in await other.read("t", "s")] == ["2"]
+    assert (await other.query(TABLE, "t")).records == ()
+    await storage.close()
+    await other.close()
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT count(*) FROM ergaster_entries").fetchone() == (1,)
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    connection.close()

@@ -19,7 +19,7 @@ from ergaster_support_sql import HEAD, Layout
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-__all__ = ["connect", "dialect"]
+__all__ = ["check_place", "connect", "dialect", "file_identity"]
 
 _OURS = "ergaster_"
 _WAL_SIZE_LIMIT = 64 * 1024 * 1024
@@ -52,6 +52,15 @@ def connect(path: str, settings: SqliteSettings) -> sqlite3.Connection:
             raise translate(error, path) from error
         raise
     return connection
+
+
+def file_identity(path: str) -> tuple[int, int] | None:
+    """Return what tells a file from another one that takes its place; None when there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116  # runs before every batch; a Path would cost more than the call
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def check_place(path: str, settings: SqliteSettings) -> None:
@@ -152,10 +161,13 @@ def _migrate(connection: sqlite3.Connection, path: str, layout: Layout, settings
     from ergaster_support_sql.migrate import upgrade
 
     engine = sa.create_engine("sqlite://", creator=lambda: connection, poolclass=sa.StaticPool)
-    with engine.connect() as connected, connected.begin():
-        connected.exec_driver_sql("BEGIN IMMEDIATE")
-        if _revision(connection, path, layout, settings) != HEAD:
-            upgrade(connected, layout)
+    try:
+        with engine.connect() as connected, connected.begin():
+            connected.exec_driver_sql("BEGIN IMMEDIATE")
+            if _revision(connection, path, layout, settings) != HEAD:
+                upgrade(connected, layout)
+    except sa.exc.DBAPIError as error:
+        raise (error.orig if isinstance(error.orig, sqlite3.Error) else error) from error
 
 
 def _patiently(prepare: Callable[[], None], path: str, settings: SqliteSettings) -> None:
@@ -164,10 +176,7 @@ def _patiently(prepare: Callable[[], None], path: str, settings: SqliteSettings)
     while True:
         try:
             return prepare()
-        except Exception as error:
-            cause = error if isinstance(error, sqlite3.Error) else getattr(error, "orig", None)
-            if not isinstance(cause, sqlite3.Error):
-                raise
-            if not is_busy(cause) or time.monotonic() >= deadline:
-                raise translate(cause, path) from error
+        except sqlite3.Error as error:
+            if not is_busy(error) or time.monotonic() >= deadline:
+                raise translate(error, path) from error
         time.sleep(0.01)

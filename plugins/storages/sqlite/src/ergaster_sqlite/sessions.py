@@ -12,7 +12,7 @@ from ergaster.contracts.storage import Table
 from ergaster.errors import ErgasterError, StorageUnavailable
 from ergaster_sqlite import opening
 from ergaster_sqlite.errors import is_busy, translate
-from ergaster_sqlite.settings import SqliteSettings
+from ergaster_sqlite.settings import MEMORY, SqliteSettings
 from ergaster_sqlite.tables import find_table
 from ergaster_support_sql import Outcome, RecordStatements, StreamStatements
 
@@ -46,6 +46,7 @@ class SqliteSession:
         self._tables: dict[Table, RecordStatements] = {}
         self._schema_version = -1
         self._data_version = -1
+        self._identity: tuple[int, int] | None = None
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -129,9 +130,17 @@ class SqliteSession:
             wait = min(wait * 1.5, _LONGEST_WAIT)
 
     def connected(self) -> None:
-        """Connect again if the connection was given up; the gate is held."""
-        if self._connection is None:
-            self._connection = opening.connect(self.path, self.settings)
+        """Connect if there is no connection, or none to the file that is there now; the gate is held.
+
+        A file may be removed while it is in use, to begin anew. SQLite would go on with what has no name any more.
+        """
+        if self._connection is not None:
+            if self.path == MEMORY or opening.file_identity(self.path) == self._identity:
+                return
+            self.disconnect()
+        self._connection = opening.connect(self.path, self.settings)
+        self._identity = opening.file_identity(self.path)
+        self._schema_version = self._data_version = -1
 
     def roll_back(self) -> None:
         """End a transaction without effect, if there is one, and forget the tables that it may have made."""

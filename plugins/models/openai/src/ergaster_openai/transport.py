@@ -24,6 +24,7 @@ from ergaster_support_http import (
     ResponseTooLarge,
     TimedOut,
     TransportError,
+    was_never_sent,
 )
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class SdkTransport:
         response: httpx2.Response | None = None
         try:
             async with asyncio.timeout(request.timeout.total):
-                response = await _post(client, request)
+                response = await _post_anew(client, request)
                 yield _SdkResponse(response, self.response_limit)
         except TimeoutError as error:
             raise TimedOut(f"no answer within {request.timeout.total} s") from error
@@ -109,6 +110,7 @@ class SdkTransport:
         finally:
             if response is not None:
                 await response.aclose()
+                await asyncio.sleep(0)  # a server that closes right behind its stream is heard before the next call
 
     async def close(self) -> None:
         """Forget the client; its pool serves others and is closed with its loop."""
@@ -149,6 +151,18 @@ class _SdkResponse:
     async def read(self) -> bytes:
         """Return the whole body."""
         return b"".join([chunk async for chunk in self.chunks()])
+
+
+async def _post_anew(client: AsyncOpenAI, request: Request) -> httpx2.Response:
+    """Send *request*, once more if it never left because the server had closed the connection."""
+    from openai import APIConnectionError
+
+    try:
+        return await _post(client, request)
+    except APIConnectionError as error:
+        if not was_never_sent(error):
+            raise
+    return await _post(client, request)
 
 
 async def _post(client: AsyncOpenAI, request: Request) -> httpx2.Response:
@@ -202,7 +216,7 @@ def _make_http_client(proxy: str | None) -> httpx2.AsyncClient:
         trust_env=proxy == "env",
         proxy=None if proxy == "env" else proxy,
         follow_redirects=False,
-        limits=httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=15),
+        limits=httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=4.5),
     )
 
 

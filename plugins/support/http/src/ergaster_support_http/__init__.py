@@ -4,7 +4,7 @@ The only place that names an HTTP library for the traffic of models: a small `Tr
 another over httpx2. It knows nothing of vendors or formats.
 """
 
-from ergaster_support_http._aiohttp import AiohttpTransport
+from ergaster_support_http._aiohttp import AiohttpTransport, was_never_sent
 from ergaster_support_http._httpx2 import Httpx2Transport
 from ergaster_support_http.errors import (
     ConnectFailed,
@@ -28,4 +28,5 @@ __all__ = [
     "Timeout",
     "Transport",
     "TransportError",
+    "was_never_sent",
 ]

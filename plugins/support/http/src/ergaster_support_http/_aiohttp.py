@@ -27,10 +27,14 @@ from ergaster_support_http.transport import DEFAULT_RESPONSE_LIMIT, Request, Res
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession, ClientTimeout
 
-__all__ = ["AiohttpTransport"]
+__all__ = ["AiohttpTransport", "was_never_sent"]
 
 BODY_SENT_WHOLE = 2**20
 """Above it aiohttp wants a file-like body, which it sends in pieces so that the event loop stays free."""
+
+
+KEEP_ALIVE = 4.5
+"""Seconds after which an idle connection is closed: just below the five after which many servers close theirs."""
 
 
 @frozen
@@ -97,6 +101,7 @@ class AiohttpTransport:
         finally:
             # A body read to its end has given its connection back already; anything else must not be used again.
             response.close()
+            await asyncio.sleep(0)  # a server that closes right behind its stream is heard before the next call
 
     async def close(self) -> None:
         """Release this transport's share of the pool; the last one closes it."""
@@ -112,20 +117,46 @@ class AiohttpTransport:
     async def _open(self, request: Request) -> ClientResponse:
         pool = _pools.get(asyncio.get_running_loop(), {}).get(self._options) or await _make_pool(self._options)
         pool.users.add(self)
-        body = request.body
         try:
-            return await pool.session.request(
-                request.method,
-                request.url,
-                data=io.BytesIO(body) if len(body) > BODY_SENT_WHOLE else body or None,
-                headers=request.headers,
-                timeout=_client_timeout(request.timeout),
-                allow_redirects=False,
-                proxy=None if self.proxy == "env" else self.proxy,
-            )
+            return await self._request(pool.session, request)
         except Exception as error:  # boundary: aiohttp's errors leave no other way
+            if not was_never_sent(error):
+                _raise_translated(error, request)
+                raise
+        # The server had closed a connection that the pool still held: the request has not left, so it goes again.
+        try:
+            return await self._request(pool.session, request)
+        except Exception as error:  # boundary: as above
             _raise_translated(error, request)
             raise
+
+    async def _request(self, session: ClientSession, request: Request) -> ClientResponse:
+        body = request.body
+        return await session.request(
+            request.method,
+            request.url,
+            data=io.BytesIO(body) if len(body) > BODY_SENT_WHOLE else body or None,
+            headers=request.headers,
+            timeout=_client_timeout(request.timeout),
+            allow_redirects=False,
+            proxy=None if self.proxy == "env" else self.proxy,
+        )
+
+
+def was_never_sent(error: BaseException) -> bool:
+    """Say whether a request failed on a connection that was closed before the request was written whole.
+
+    Some servers close a connection right behind a stream although they promised to keep it. No server acts on half a
+    request, so such a one may be sent again, whatever its method.
+    """
+    import aiohttp
+
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, aiohttp.ClientConnectionResetError):
+            return True
+        seen = seen.__cause__
+    return False
 
 
 class _AiohttpResponse:
@@ -161,7 +192,9 @@ async def _make_pool(options: _PoolOptions) -> _Pool:
     if options in pools:  # another task made it while this one waited for the import
         return pools[options]
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, limit_per_host=options.connections, ttl_dns_cache=60),
+        connector=aiohttp.TCPConnector(
+            limit=0, limit_per_host=options.connections, ttl_dns_cache=60, keepalive_timeout=KEEP_ALIVE
+        ),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=options.proxy == "env",
         skip_auto_headers=("User-Agent",),

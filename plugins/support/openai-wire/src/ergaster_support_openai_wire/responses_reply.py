@@ -96,7 +96,7 @@ class ResponsesDecoder:
         if final is None:
             raise malformed("a stream that ended before the reply did", b"" if self._begun else self._seen, self.origin)
         if not final.get("output"):  # some servers leave it out of the last event
-            final = {**final, "output": [self._items[key] for key in sorted(self._items)]}
+            final = {**final, "output": list(self._items.values())}
         return reply_from(final, self.origin, seed=self.seed, price=self.price)
 
     def _pieces(self, events: Iterable[tuple[bytes, bytes]], *, at_end: bool = False) -> Iterable[Delta]:
@@ -121,16 +121,16 @@ class ResponsesDecoder:
         if kind in {"response.reasoning_summary_text.delta", "response.reasoning_text.delta"}:
             return Delta("reasoning", event["delta"]) if event["delta"] else None
         if kind == "response.function_call_arguments.delta":
-            return self._arguments(event["output_index"], event["delta"])
+            return self._arguments(_place(event), event["delta"])
         if kind in {"response.output_item.added", "response.output_item.done"}:
-            return self._item(event["output_index"], event["item"], is_done=kind.endswith("done"))
+            return self._item(_place(event), event["item"], is_done=kind.endswith("done"))
         if kind in _ENDS:
             self._final = event["response"]
         elif kind == "error" or event.get("error"):
             raise error_from_value(event.get("error") or event, self.origin)
         return None
 
-    def _item(self, place: int, item: JsonDict, *, is_done: bool) -> Delta | None:
+    def _item(self, place: object, item: JsonDict, *, is_done: bool) -> Delta | None:
         if item["type"] == "function_call" and place not in self._calls:
             index = len(self._calls)
             call_id = item.get("call_id") or mint_call_id(self.seed, index, item["name"])
@@ -143,10 +143,16 @@ class ResponsesDecoder:
             return None
         return self._arguments(place, item["arguments"])  # a server that sends arguments in one piece
 
-    def _arguments(self, place: int, piece: str) -> Delta | None:
+    def _arguments(self, place: object, piece: str) -> Delta | None:
         call = self._calls[place]
         call.has_pieces = call.has_pieces or bool(piece)
         return Delta("tool_arguments", piece, call.index, call.id, call.name) if piece else None
+
+
+def _place(event: JsonDict) -> object:
+    """Return what tells one item of the output from another: its id, since some servers give no index."""
+    item = event.get("item") or {}
+    return event.get("item_id") or item.get("id") or event["output_index"]
 
 
 def decode_responses(body: bytes, origin: Origin, *, seed: bytes = b"", price: Price | None = None) -> ModelResponse:

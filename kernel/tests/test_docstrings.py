@@ -103,3 +103,9 @@ def test_parameters_of_several_sections_are_joined():
     text = "X.\n\nArgs:\n  a: one\n\n  b: two\nKeyword Args:\n  c: three\n"
 
     assert {"a": "one", "b": "two", "c": "three"} == parse_docstring(text).params
+
+
+def test_indented_line_with_a_colon_belongs_to_the_parameter_above():
+    text = "X.\n\nArgs:\n    a: one\n        hint: more of one\n    b: two\n"
+
+    assert {"a": "one hint: more of one", "b": "two"} == parse_docstring(text).params

@@ -161,6 +161,13 @@ async def test_context_and_dependencies_are_filled_in_and_not_shown_to_the_model
         await run(look, {"city": "Oslo"}, Call(cache=3j))
 
 
+def test_name_of_the_modules_own_wins_over_ours():
+    scope: dict[str, Any] = {"ToolContext": int}
+    exec("def look(city: 'ToolContext') -> None: ...", scope)
+
+    assert {"city": {"type": "integer"}} == tool(scope["look"]).parameters["properties"]
+
+
 class Counter(Toolkit):
     """Counts."""
 

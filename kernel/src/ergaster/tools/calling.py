@@ -171,9 +171,7 @@ async def call_function(
     values = dict(arguments)
     for name, getter in plan.injected.items():
         values[name] = getter(context)
-    given = [index for index, name in enumerate(plan.positional, 1) if name in values]
-    ordered = list(plan.positional.items())[: max(given, default=0)]
-    positional = [values.pop(name, default) for name, default in ordered]
+    positional = [values.pop(name, default) for name, default in plan.positional.items()]
     call = functools.partial(function, *positional, **values)
     plain = inspect.unwrap(plan.function)
     if inspect.iscoroutinefunction(plain) or inspect.isasyncgenfunction(plain) or not blocking:

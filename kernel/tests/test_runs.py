@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import date
 from typing import Annotated, Any
 
 import pytest
@@ -32,7 +33,7 @@ from ergaster.errors import (
     RunError,
     UnknownPlugin,
 )
-from ergaster.events import Event, OutputDelta, TextDelta, ToolProgress
+from ergaster.events import Event, OutputDelta, TextDelta, ToolFailed, ToolProgress
 from ergaster.messages import File, StopReason, ToolCall, ToolResult, Usage
 from ergaster.testing import ScriptedModel
 from ergaster_memory import MemoryStorage
@@ -195,6 +196,92 @@ async def test_an_answer_of_eight_megabytes_is_cut_with_a_visible_mark() -> None
 
     assert result.text.endswith("characters cut]")
     assert len(result.text) < 2_000_000
+
+
+async def test_a_tool_gets_its_arguments_as_the_objects_that_it_asks_for() -> None:
+    seen: list[object] = []
+
+    def visit(city: City, when: date, times: int = 2) -> None:
+        """Visit."""
+        seen.extend([city, when, times])
+
+    arguments = '{"city": {"name": "Oslo", "people": 7}, "when": "2026-01-02"}'
+
+    await Agent(model=ScriptedModel([[call("visit", arguments)], "ok"]), tools=[visit]).arun("go")
+
+    assert [City("Oslo", 7), date(2026, 1, 2), 2] == seen
+
+
+async def test_an_equal_call_of_the_same_user_is_answered_from_the_cache() -> None:
+    asked: list[str] = []
+
+    @tool(cache=60)
+    def look(word: str, here: ToolContext) -> str:
+        """Look."""
+        asked.append(f"{here.user_id}:{word}")
+        return word.upper()
+
+    model = ScriptedModel(lambda request: "ok" if results(request) else [call("look", '{"word":"a"}')])
+    agent = Agent(model=model, tools=[look])
+
+    for user in ("ada", "ada", "bob"):
+        await agent.arun("go", user_id=user)
+
+    assert ["ada:a", "bob:a"] == asked
+
+
+async def test_hooks_wrap_a_call_the_first_outermost() -> None:
+    order: list[str] = []
+
+    def hook(name: str) -> Any:
+        async def wrap(arguments: Any, context: ToolContext, run: Any) -> object:
+            order.append(f"before {name}")
+            result = await run({**arguments, "b": 10})
+            order.append(f"after {name}")
+            return f"{result}!"
+
+        return wrap
+
+    hooked = tool(hooks=(hook("one"), hook("two")))(add)
+    model = ScriptedModel([[call("add", '{"a":1,"b":2}')], "ok"])
+
+    await Agent(model=model, tools=[hooked]).arun("go")
+
+    assert ["before one", "before two", "after two", "after one"] == order
+    assert "11!!" == results(model.requests[1])[0].content
+
+
+async def test_a_tool_that_takes_too_long_is_said_to_be_of_unknown_outcome() -> None:
+    @tool(timeout=0.01)
+    async def slow() -> None:
+        """Wait."""
+        await asyncio.Event().wait()
+
+    model = ScriptedModel([[call("slow")], "ok"])
+
+    events = await events_of(Agent(model=model, tools=[slow]))
+
+    (failed,) = [event for event in events if isinstance(event, ToolFailed)]
+    assert failed.outcome_unknown
+    assert "did not finish within 0.01 s" in failed.result.content
+
+
+async def test_a_failure_that_passes_is_retried_as_often_as_the_tool_says() -> None:
+    tries: list[int] = []
+
+    @tool(retries=2)
+    async def flaky(context: ToolContext) -> str:
+        """Try."""
+        tries.append(context.attempt)
+        if len(tries) < 3:
+            raise ProviderUnavailable("not yet")
+        return "at last"
+
+    model = ScriptedModel([[call("flaky")], "ok"])
+
+    await Agent(model=model, tools=[flaky]).arun("go")
+
+    assert "at last" == results(model.requests[1])[0].content
 
 
 async def test_a_tool_sees_its_run_and_what_the_caller_handed_in() -> None:

@@ -8,7 +8,6 @@ from typing import Any, Unpack
 from ergaster.contracts.feature import Feature
 from ergaster.contracts.model import Model, ModelSettings
 from ergaster.contracts.storage import Storage
-from ergaster.errors import ConfigError
 from ergaster.front import FeatureOptions, Front, ToolFactory, ToolSource
 from ergaster.kernel import Kernel, default_kernel
 from ergaster.limits import Limits
@@ -17,8 +16,6 @@ from ergaster.plan import Instructions, Plan
 from ergaster.policy import Policy
 
 __all__ = ["Agent"]
-
-RESERVED = frozenset({"use", "agent", "team", "kernel", "name", "run_id", "parent"})
 
 
 class Agent(Front):
@@ -122,15 +119,9 @@ class Agent(Front):
         return await build_plan(self, base=base, changed=changed)
 
     def replace(self, **changes: Any) -> Agent:
-        """Return a new agent with these arguments changed.
-
-        Raises:
-            ConfigError: If a feature has a reserved name.
-        """
+        """Return a new agent with these arguments changed; any other keyword is the name of a feature."""
         arguments: dict[str, Any] = {name: getattr(self, name) for name in _ARGUMENTS}
         options = {**self.options, **{name: value for name, value in changes.items() if name not in _ARGUMENTS}}
-        if wrong := RESERVED & set(options):
-            raise ConfigError(f"these names cannot be features: {', '.join(sorted(wrong))}")
         return Agent(**{**arguments, **{name: changes[name] for name in changes if name in _ARGUMENTS}, **options})
 
     def __repr__(self) -> str:

@@ -42,7 +42,7 @@ from ergaster.events import (
     ToolFailed,
     ToolStarted,
 )
-from ergaster.invoke import invoke_tool, parse_arguments
+from ergaster.invoke import checked, invoke_tool, parse_arguments
 from ergaster.messages import Json, JsonObject, ToolCall, ToolResult
 from ergaster.nesting import ChildPaused
 from ergaster.run import Closing, Interrupted, Run
@@ -195,9 +195,7 @@ def _judge(run: Run, state: CallState) -> Ready | Pending | Outcome:
     if tool.invoke is None:
         verdict = _gate(run, call, "external", f"Carry out {call.name} and give its result.")
         return _completed(call, to_output(verdict.value), tool) if isinstance(verdict, Decision) else verdict
-    if tool.validate is not None:
-        tool.validate(arguments)
-    return Ready(call, tool, arguments, state.attempt + 1)
+    return Ready(call, tool, checked(tool, arguments), state.attempt + 1)
 
 
 def _consent(run: Run, call: ToolCall, tool: Tool) -> Pending | Outcome | None:

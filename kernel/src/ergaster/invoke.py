@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from time import monotonic
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from ergaster.codec import dump_json, load_json
 from ergaster.contracts.context import ToolContext
@@ -12,9 +15,12 @@ from ergaster.contracts.toolkit import Tool, ToolHook, ToolOutput
 from ergaster.errors import InvalidArguments, InvalidInput, ToolError, ToolTimeout
 from ergaster.messages import JsonObject, ToolCall
 from ergaster.run import CallContext, Run
-from ergaster.tools import to_output
+from ergaster.tools import thread_limiter, to_output
 
-__all__ = ["invoke_tool", "parse_arguments"]
+if TYPE_CHECKING:
+    from anyio import CapacityLimiter
+
+__all__ = ["checked", "invoke_tool", "parse_arguments"]
 
 _CACHE_SIZE = 1024
 
@@ -36,18 +42,29 @@ def parse_arguments(call: ToolCall) -> JsonObject:
     return arguments
 
 
+def checked(tool: Tool, arguments: JsonObject) -> JsonObject:
+    """Return raw arguments as the tool takes them.
+
+    Raises:
+        InvalidArguments: If they do not fit its schema.
+    """
+    return arguments if tool.validate is None else tool.validate(arguments)
+
+
 async def invoke_tool(run: Run, call: ToolCall, tool: Tool, arguments: JsonObject, *, attempt: int) -> ToolOutput:
     """Run a call whose arguments were checked and return what it gave."""
-    key = _cache_key(run, tool, arguments) if tool.cache else ""
+    key = _cache_key(run, call) if tool.cache else ""
     if key and (kept := run.plan.tool_cache.get(key)) and kept[0] > monotonic():
         return kept[1]
     context = CallContext.make(run, call, attempt=attempt)
 
     async def innermost(given: ToolCall) -> ToolOutput:
-        return to_output(await _with_hooks(tool, arguments if given is call else parse_arguments(given), context))
+        final = arguments if given is call else checked(tool, parse_arguments(given))
+        return to_output(await _with_hooks(tool, final, context))
 
     chain = run.plan.call_tool(context, innermost)
-    output = await (_with_retries(tool, lambda: chain(call)) if tool.retries else chain(call))
+    with _own_threads(run):
+        output = await (_with_retries(tool, lambda: chain(call)) if tool.retries else chain(call))
     if key:
         _keep(run.plan.tool_cache, key, monotonic() + tool.cache, output)
     return output
@@ -94,9 +111,28 @@ async def _with_retries(tool: Tool, call: Callable[[], Awaitable[ToolOutput]]) -
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def _cache_key(run: Run, tool: Tool, arguments: JsonObject) -> str:
-    ordered = dict(sorted(arguments.items()))
-    return dump_json([run.tenant, run.user_id, tool.name, ordered])
+def _cache_key(run: Run, call: ToolCall) -> str:
+    arguments = dict(sorted(parse_arguments(call).items()))
+    return dump_json([run.tenant, run.user_id, call.name, arguments])
+
+
+_limiters: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, CapacityLimiter]] = WeakKeyDictionary()
+
+
+@contextmanager
+def _own_threads(run: Run) -> Iterator[None]:
+    """Give each depth of nesting its own worker threads, so that blocking tools that run agents never wait in a circle."""
+    if run.depth == 0:
+        yield
+        return
+    from anyio import CapacityLimiter
+
+    depths = _limiters.setdefault(run.loop, {})
+    token = thread_limiter.set(depths.setdefault(run.depth, CapacityLimiter(40)))
+    try:
+        yield
+    finally:
+        thread_limiter.reset(token)
 
 
 def _keep(cache: dict[str, tuple[float, ToolOutput]], key: str, until: float, output: ToolOutput) -> None:

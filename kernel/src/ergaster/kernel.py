@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ergaster.catalog import KINDS
 from ergaster.contracts.model import Model
 from ergaster.contracts.storage import Storage
-from ergaster.errors import AuthenticationFailed, ConfigError, UnknownPlugin
+from ergaster.errors import AuthenticationFailed, ConfigError, UnknownPlugin, Unsupported
 from ergaster.plugins import PluginManager
 from ergaster.policy import Policy
 from ergaster.refs import base_dir, parse_ref
@@ -49,7 +49,7 @@ class Kernel:
         self.policy = (
             Policy() if config is None else Policy(**{str(effect): ruling for effect, ruling in config.policy.items()})
         )
-        self._objects: dict[tuple[str, str, str], object] = {}
+        self._objects: dict[tuple[str, str, Hashable], object] = {}
         self._lock = threading.RLock()
         self._agents: dict[str, Agent] = {}
         self._teams: dict[str, Team] = {}
@@ -107,7 +107,7 @@ class Kernel:
         if kind == "model" and (ref == "auto" or (self.config is not None and ref in self.config.models)):
             return
         if not self.plugins.has(kind, ref.partition(":")[0]):
-            self.plugins.check(kind, parse_ref(ref).plugin)
+            self.plugins.check(kind, self.plugins.resolve_ref(kind, parse_ref(ref)).plugin)
 
     def register(self, plugin: object, name: str | None = None) -> None:
         """Add a plugin that is not installed: a module or object with hooks; it behaves as an installed one."""
@@ -121,7 +121,7 @@ class Kernel:
             InvalidOption: If an option is unknown or does not fit.
         """
         options = dict(options or {})
-        key = (kind, ref, repr(sorted(options.items(), key=str)))
+        key = (kind, ref, _frozen(options))
         with self._lock:
             if key not in self._objects:
                 self._objects[key] = self.create(kind, ref, options)
@@ -142,11 +142,18 @@ class Kernel:
 
         Raises:
             AuthenticationFailed: For `auto`, when no provider has a key and none works without.
+            ConfigError: If an alias leads back to itself.
+            Unsupported: If an alias names fallbacks, which need a feature that is not there yet.
         """
         aliases = self.config.models if self.config is not None else {}
-        if ref in aliases:
-            alias = aliases[ref]
-            return self.model(alias.use, {**alias.options, **(options or {})})
+        seen: list[str] = []
+        while ref in aliases:
+            if ref in seen:
+                raise ConfigError(f"the model alias {ref!r} leads back to itself: {' -> '.join([*seen, ref])}")
+            seen.append(ref)
+            if aliases[ref].fallback:
+                raise Unsupported(f"models.{ref}.fallback: this version cannot change models in a run; remove it")
+            ref, options = aliases[ref].use, {**aliases[ref].options, **(options or {})}
         if ref == "auto":
             ref = self._choose_model()
         return cast(Model, self.resolve("model", ref, options))
@@ -211,6 +218,34 @@ class Kernel:
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+
+def _frozen(value: object) -> Hashable:
+    """Return a value that is equal only to that of equal options; a secret counts by what it holds."""
+    if isinstance(value, Mapping):
+        return frozenset((key, _frozen(each)) for key, each in value.items())
+    if isinstance(value, list | tuple):
+        return tuple(map(_frozen, value))
+    try:
+        hash(value)
+    except TypeError:
+        return _Identity(value)
+    return (type(value), value)
+
+
+class _Identity:
+    """Stands for a value that cannot be compared, and keeps it alive."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
 
 
 _default: Kernel | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary
@@ -19,11 +19,13 @@ from ergaster.secrets import Secret
 from ergaster_support_http import (
     ConnectFailed,
     ConnectionCut,
+    Lifetime,
     Request,
     Response,
     ResponseTooLarge,
     TimedOut,
     TransportError,
+    close_with_loop,
     was_never_sent,
 )
 
@@ -62,7 +64,7 @@ class _Connections:
     """A pool of the SDK's kind, on one event loop."""
 
     http: httpx2.AsyncClient
-    lifetime: AsyncGenerator[None, None]
+    lifetime: Lifetime
 
 
 _connections: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str | None, _Connections]] = WeakKeyDictionary()
@@ -203,8 +205,7 @@ async def _shared_connections(proxy: str | None) -> _Connections:
     if proxy not in pools:
         http = await asyncio.to_thread(_make_http_client, proxy)
         if proxy not in pools:  # another task may have been quicker
-            pools[proxy] = _Connections(http, _close_with_loop(http))
-            await anext(pools[proxy].lifetime)
+            pools[proxy] = _Connections(http, await close_with_loop(http.aclose))
     return pools[proxy]
 
 
@@ -218,14 +219,6 @@ def _make_http_client(proxy: str | None) -> httpx2.AsyncClient:
         follow_redirects=False,
         limits=httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=4.5),
     )
-
-
-async def _close_with_loop(http: httpx2.AsyncClient) -> AsyncGenerator[None, None]:
-    """Close *http* when this generator is closed, which a loop that shuts down does to all that are suspended."""
-    try:
-        yield
-    finally:
-        await http.aclose()
 
 
 def _raise_translated(error: Exception) -> None:

@@ -6,6 +6,7 @@ another over httpx2. It knows nothing of vendors or formats.
 
 from ergaster_support_http._aiohttp import AiohttpTransport, was_never_sent
 from ergaster_support_http._httpx2 import Httpx2Transport
+from ergaster_support_http._lifetime import Lifetime, close_with_loop
 from ergaster_support_http.errors import (
     ConnectFailed,
     ConnectionCut,
@@ -18,6 +19,7 @@ from ergaster_support_http.transport import Request, Response, StreamingResponse
 __all__ = [
     "AiohttpTransport",
     "ConnectFailed",
+    "Lifetime",
     "ConnectionCut",
     "Httpx2Transport",
     "Request",
@@ -28,5 +30,6 @@ __all__ = [
     "Timeout",
     "Transport",
     "TransportError",
+    "close_with_loop",
     "was_never_sent",
 ]

@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import io
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from attrs import define, field, frozen
 
+from ergaster_support_http._lifetime import Lifetime, close_with_loop
 from ergaster_support_http.errors import (
     ConnectFailed,
     ConnectionCut,
@@ -48,7 +49,7 @@ class _Pool:
     """A session of one event loop and the transports that use it."""
 
     session: ClientSession
-    lifetime: AsyncGenerator[None, None]
+    lifetime: Lifetime
     users: WeakSet[AiohttpTransport] = field(factory=WeakSet)
 
 
@@ -199,17 +200,8 @@ async def _make_pool(options: _PoolOptions) -> _Pool:
         trust_env=options.proxy == "env",
         skip_auto_headers=("User-Agent",),
     )
-    pool = pools[options] = _Pool(session, _close_with_loop(session))
-    await anext(pool.lifetime)
+    pool = pools[options] = _Pool(session, await close_with_loop(session.close))
     return pool
-
-
-async def _close_with_loop(session: ClientSession) -> AsyncGenerator[None, None]:
-    """Close *session* when this generator is closed, which a loop that shuts down does to all that are suspended."""
-    try:
-        yield
-    finally:
-        await session.close()
 
 
 @lru_cache(maxsize=64)

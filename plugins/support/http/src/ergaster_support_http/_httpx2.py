@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 from attrs import define, field
 
+from ergaster_support_http._lifetime import Lifetime, close_with_loop
 from ergaster_support_http.errors import ConnectFailed, ConnectionCut, ResponseTooLarge, TimedOut
 from ergaster_support_http.transport import DEFAULT_RESPONSE_LIMIT, Request, Response, Timeout
 
@@ -35,7 +36,7 @@ class Httpx2Transport:
 
     client: httpx2.AsyncClient | None = field(default=None, repr=False)
     response_limit: int = DEFAULT_RESPONSE_LIMIT
-    _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx2.AsyncClient] = field(
+    _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[httpx2.AsyncClient, Lifetime]] = field(
         factory=WeakKeyDictionary, init=False, repr=False
     )
 
@@ -65,9 +66,9 @@ class Httpx2Transport:
 
     async def close(self) -> None:
         """Close the client of this loop, if it was made here."""
-        client = self._clients.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await client.aclose()
+        owned = self._clients.pop(asyncio.get_running_loop(), None)
+        if owned is not None:
+            await owned[1].aclose()
 
     async def _own_client(self) -> httpx2.AsyncClient:
         if "httpx2" not in sys.modules:
@@ -77,8 +78,9 @@ class Httpx2Transport:
         loop = asyncio.get_running_loop()
         if loop not in self._clients:
             limits = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
-            self._clients[loop] = httpx2.AsyncClient(limits=limits, trust_env=False)
-        return self._clients[loop]
+            client = httpx2.AsyncClient(limits=limits, trust_env=False)
+            self._clients[loop] = (client, await close_with_loop(client.aclose))
+        return self._clients[loop][0]
 
 
 class _Httpx2Response:

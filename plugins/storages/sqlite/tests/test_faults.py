@@ -25,12 +25,16 @@ from ergaster_sqlite import SqliteStorage
 
 async def main(path, limit):
     storage = SqliteStorage(path)
-    await storage.open()
-    if limit:
+    try:
+        await storage.open()
+    except StorageError as error:
+        os.write(1, f"{type(error).__name__}\\n".encode())
+        return
+    if limit > 0:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
     table = Table("runs", (("status", "text"), ("number", "integer")))
-    for number in range(100_000):
+    for number in range(-limit if limit < 0 else 100_000):
         seq = await storage.last_seq("t", "s")
         text = ['"%d %s"' % (number, "x" * 700)] * 3
         try:
@@ -345,3 +349,42 @@ async def test_file_that_was_removed_while_in_use_begins_anew(tmp_path):
         assert connection.execute("SELECT count(*) FROM ergaster_entries").fetchone() == (1,)
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     connection.close()
+
+
+INJECTIONS = [
+    *(f"pwrite64:error=EIO:when={number}" for number in (1, 2, 4, 9, 30)),
+    *(f"pwrite64:error=ENOSPC:when={number}" for number in (2, 7)),
+    *(f"fdatasync:error=EIO:when={number}" for number in (1, 2, 5)),
+]
+
+
+@pytest.mark.parametrize("injection", INJECTIONS)
+async def test_fault_in_the_nth_system_call_leaves_the_old_or_the_new_state(tmp_path, injection):
+    """A tracer makes the n-th write or sync of the writer fail."""
+    strace = shutil.which("strace")
+    if strace is None or subprocess.run([strace, "-f", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs strace, and the right to trace")
+    path = tmp_path / "a.db"
+    storage = SqliteStorage(str(path))
+    await storage.put(TABLE, "t", "r", {})
+    await storage.delete(TABLE, "t", "r")
+    await storage.close()
+    call = injection.partition(":")[0]
+    command = [strace, "-f", "--seccomp-bpf", "-o", str(tmp_path / "trace"), "-e", f"trace={call}", "-e", f"inject={injection}"]
+
+    done = subprocess.run(
+        [*command, sys.executable, "-c", WRITER.replace("SqliteStorage(path)", FULL), str(path), "-60"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    lines = done.stdout.splitlines()
+    assert "INJECTED" in (tmp_path / "trace").read_text(), done.stderr
+    # SQLite tries some writes again, and some syncs only help a later one: then all of them were acknowledged.
+    assert lines[-1] in {"StorageUnavailable", "StorageFull", "180"}, done.stderr
+    await check(path, acknowledged(lines))
+
+
+FULL = "__import__('ergaster_sqlite').SqliteStorage(path, __import__('ergaster_sqlite').SqliteSettings(durability='full'))"

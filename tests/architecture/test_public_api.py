@@ -83,8 +83,10 @@ def _signatures(module: str, home: str, name: str) -> dict[str, str]:
 def _all(tree: ast.Module) -> set[str]:
     """Return the names in the module's `__all__`."""
     for node in tree.body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-            return set(ast.literal_eval(node.value))
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+            if ast.unparse(target) == "__all__":
+                return set(ast.literal_eval(node.value))
     return set()
 
 

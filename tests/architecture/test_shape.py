@@ -82,7 +82,7 @@ def test_public_modules_say_what_is_public(sources):
         for module in sources
         if not any(part.startswith("_") or part == "migrations" for part in module.name.split("."))
         and any(not isinstance(node, ast.Import | ast.ImportFrom | ast.Expr) for node in module.tree.body)
-        and not any(isinstance(node, ast.Assign) and "__all__" in ast.unparse(node.targets[0]) for node in module.tree.body)
+        and not any(isinstance(node, ast.Assign | ast.AnnAssign) and "__all__" in _targets(node) for node in module.tree.body)
     ]
 
     assert [] == silent, "these modules have no __all__"
@@ -109,6 +109,10 @@ def test_every_ignored_rule_has_a_reason(sources):
     ]
 
     assert [] == offenders, "a lint ignore has its reason beside it"
+
+
+def _targets(node: ast.Assign | ast.AnnAssign) -> set[str]:
+    return {ast.unparse(target) for target in (node.targets if isinstance(node, ast.Assign) else [node.target])}
 
 
 def _size(node: Definition) -> int:

@@ -212,6 +212,22 @@ async def test_a_tool_gets_its_arguments_as_the_objects_that_it_asks_for() -> No
     assert [City("Oslo", 7), date(2026, 1, 2), 2] == seen
 
 
+def test_a_tool_defined_in_a_function_may_name_classes_of_that_function() -> None:
+    @define
+    class Local:
+        name: str
+
+    def greet(who: Local) -> str:
+        """Greet."""
+        return f"hello {who.name}"
+
+    model = ScriptedModel([[call("greet", '{"who": {"name": "Ada"}}')], "ok"])
+
+    Agent(model=model, tools=[greet]).run("go")  # on another thread, where this function's names are not seen
+
+    assert "hello Ada" == results(model.requests[1])[0].content
+
+
 async def test_an_equal_call_of_the_same_user_is_answered_from_the_cache() -> None:
     asked: list[str] = []
 

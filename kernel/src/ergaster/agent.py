@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import FunctionType
 from typing import Any, Unpack
 
 from ergaster.contracts.feature import Feature
@@ -14,6 +15,7 @@ from ergaster.limits import Limits
 from ergaster.messages import Message
 from ergaster.plan import Instructions, Plan
 from ergaster.policy import Policy
+from ergaster.tools import as_tools
 
 __all__ = ["Agent"]
 
@@ -98,9 +100,13 @@ class Agent(Front):
         if isinstance(self.storage, str):
             known("storage", self.storage)
         if not callable(self.tools):
+            has_local = False
             for tool in self.tools:
                 if isinstance(tool, str):
                     known("toolkit", tool)
+                has_local = has_local or (isinstance(tool, FunctionType) and "<locals>" in tool.__qualname__)
+            if has_local:
+                self.tools = tuple(map(_read_now, self.tools))
         for feature in self.options:
             known("feature", feature)
 
@@ -126,6 +132,13 @@ class Agent(Front):
 
     def __repr__(self) -> str:
         return f"<Agent {self.name!r}>"
+
+
+def _read_now(tool: ToolSource) -> ToolSource:
+    """Wrap a function that was defined inside another while the names that its type hints use can still be seen."""
+    if isinstance(tool, FunctionType) and "<locals>" in tool.__qualname__:
+        return as_tools(tool)[0]
+    return tool
 
 
 _ARGUMENTS = tuple(name for name in Agent.__slots__ if name not in ("__weakref__", "_plan", "options"))

@@ -6,11 +6,11 @@ import asyncio
 from typing import Any
 
 from ergaster.contracts.model import ModelRequest, ModelResponse
-from ergaster.errors import MalformedReply, ModelError
+from ergaster.errors import MalformedReply, ModelError, ProviderUnavailable
 from ergaster_support_http import Request, Response
 from ergaster_support_openai_wire._json import JsonDecodeError, load
 from ergaster_support_openai_wire.errors import malformed
-from ergaster_support_openai_wire.model import WireModel
+from ergaster_support_openai_wire.model import Effective, WireModel
 from ergaster_support_openai_wire.responses_reply import reply_from
 
 __all__ = ["BackgroundModel"]
@@ -35,21 +35,33 @@ class BackgroundModel(WireModel):
             return await super().generate(request)
         effective = self._effective_for(request.settings)
         body = self._codec.encode(request, effective.settings)
-        path = self._codec.path
-        async with asyncio.timeout(effective.timeout.total):
-            value = self._parsed(await self._respond(self._call(body, effective, path)))
-            place = f"{path}/{value.get('id')}"
-            try:
-                while value.get("status") in _UNFINISHED:
-                    await asyncio.sleep(self.poll_interval)
-                    value = self._parsed(await self._respond(self._call(b"", effective, place, "GET")))
-            except asyncio.CancelledError:
-                await self._give_up(self._call(b"{}", effective, f"{place}/cancel"))
-                raise
+        try:
+            async with asyncio.timeout(effective.timeout.total):
+                value = await self._finished(body, effective)
+        except TimeoutError as error:
+            raise ProviderUnavailable(
+                f"{self.provider} did not finish its work in the background within {effective.timeout.total} s",
+                provider=self.provider,
+                model=self.name,
+            ) from error
         try:
             return reply_from(value, self._known_origin(), seed=body)
         except (KeyError, TypeError, AttributeError) as error:
             raise MalformedReply(f"{self.provider} sent a response without its output", provider=self.provider) from error
+
+    async def _finished(self, body: bytes, effective: Effective) -> dict[str, Any]:
+        """Start the work and return the response once it has ended, well or not."""
+        path = self._codec.path
+        value = self._parsed(await self._respond(self._call(body, effective, path)))
+        place = f"{path}/{value.get('id')}"
+        try:
+            while value.get("status") in _UNFINISHED:
+                await asyncio.sleep(self.poll_interval)
+                value = self._parsed(await self._respond(self._call(b"", effective, place, "GET")))
+        except asyncio.CancelledError:
+            await self._give_up(self._call(b"{}", effective, f"{place}/cancel"))
+            raise
+        return value
 
     def _parsed(self, response: Response) -> dict[str, Any]:
         try:

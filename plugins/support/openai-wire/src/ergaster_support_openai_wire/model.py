@@ -72,7 +72,7 @@ class Endpoint:
 
 
 @frozen
-class _Effective:
+class Effective:
     """The settings of a call: the model's own and the request's together."""
 
     given: ModelSettings
@@ -111,7 +111,7 @@ class WireModel(Model):
         self._endpoint = endpoint
         self._transport = transport
         self._settings = settings
-        self._effective: _Effective | None = None
+        self._effective: Effective | None = None
         self._headers: dict[str, str] = {}
         self._origin: Origin | None = None
 
@@ -188,7 +188,7 @@ class WireModel(Model):
             error.request_id = error.request_id or headers.get("x-request-id")
             raise
 
-    def _call(self, body: bytes, effective: _Effective, path: str, method: str = "POST") -> Request:
+    def _call(self, body: bytes, effective: Effective, path: str, method: str = "POST") -> Request:
         self._known_origin()
         headers = self._headers
         if effective.settings.extra_headers:
@@ -208,13 +208,13 @@ class WireModel(Model):
             self._origin = Origin(self.provider, self.name, key, endpoint.key_hint)
         return self._origin
 
-    def _effective_for(self, given: ModelSettings) -> _Effective:
+    def _effective_for(self, given: ModelSettings) -> Effective:
         """Return *given* over the model's own settings; a run gives the same ones at every step."""
         effective = self._effective
         if effective is None or effective.given is not given:
             settings = _merged(self._settings, given)
             timeout = Timeout(settings.timeout, self._endpoint.connect_timeout)
-            effective = self._effective = _Effective(given, settings, timeout)
+            effective = self._effective = Effective(given, settings, timeout)
         return effective
 
 

@@ -199,7 +199,10 @@ class FailuresKit(ModelKit):
 
         async def read() -> None:
             async for item in model.stream(ask()):
-                (replies if isinstance(item, ModelResponse) else deltas).append(item)  # type: ignore[arg-type]
+                if isinstance(item, ModelResponse):
+                    replies.append(item)
+                else:
+                    deltas.append(item)
 
         with pytest.raises((MalformedReply, ProviderUnavailable)):
             await read()

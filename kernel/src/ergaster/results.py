@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
@@ -35,7 +35,7 @@ class RunResult:
         session_id: The session; give it to the next run to go on with the conversation.
         status: `completed`, `paused` or `cancelled`. A failed run raises its error instead.
         text: The answer.
-        output: The answer as an object of the output schema; None without one.
+        output: The answer as an object of the output schema, whose type only the caller knows; None without one.
         messages: What was said in this run, from the input to the answer.
         usage: What all model calls used.
         stop_reason: Why it stopped.
@@ -49,7 +49,7 @@ class RunResult:
     session_id: str | None = None
     status: RunStatus = "completed"
     text: str = ""
-    output: object = None
+    output: Any = None
     messages: tuple[Message, ...] = field(default=(), repr=False)
     usage: Usage = field(factory=Usage)
     stop_reason: StopReason = StopReason.STOP

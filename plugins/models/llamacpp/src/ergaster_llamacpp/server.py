@@ -178,6 +178,7 @@ def _start(plan: Plan, folder: Path, model: str) -> None:
             [sys.executable, "-P", "-m", "ergaster_llamacpp.keeper", str(folder)],
             input=json.dumps(description).encode(),
             env=_environment(),
+            cwd=folder,  # the user's folder may go away before the server does
             stdout=output,
             stderr=subprocess.STDOUT,
             check=False,

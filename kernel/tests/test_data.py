@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
+from operator import is_
 from typing import Any
 
 import pytest
@@ -193,6 +194,7 @@ def test_a_right_conversation_is_left_part_by_part_as_it_was() -> None:
     )
 
     assert conversation == repair(conversation)
+    assert all(map(is_, conversation, repair(conversation)))  # so that what was encoded once is not encoded again
 
 
 def test_a_missing_result_is_explained() -> None:

@@ -18,7 +18,7 @@ def repair(messages: Iterable[Message]) -> tuple[Message, ...]:
 
     Every tool call is followed at once by exactly one result, missing ones explained, results in the order of the
     calls; results without a call, repeated results, and messages without parts are left out; system messages come first.
-    A conversation that is right already is returned part by part as it was, so that prompt caches hit.
+    Messages that are right already are returned themselves, so that prompt caches hit and no adapter encodes them again.
     """
     system: list[Message] = []
     others: list[Message] = []
@@ -33,6 +33,10 @@ def repair(messages: Iterable[Message]) -> tuple[Message, ...]:
 
     for message in messages:
         if message.role == "tool":
+            if not results and _answers(message, open_calls):
+                others.append(message)
+                open_calls.clear()
+                continue
             for part in message.parts:
                 if isinstance(part, ToolResult) and part.call_id in open_calls:
                     results.setdefault(part.call_id, part)
@@ -50,6 +54,16 @@ def repair(messages: Iterable[Message]) -> tuple[Message, ...]:
             open_calls.update((part.id, part) for part in message.parts if isinstance(part, ToolCall))
     close()
     return (*system, *others)
+
+
+def _answers(message: Message, calls: dict[str, ToolCall]) -> bool:
+    """Say whether a message holds the results of *calls*, all of them, in their order, and nothing else."""
+    if not calls or len(message.parts) != len(calls):
+        return False
+    return all(
+        isinstance(part, ToolResult) and part.call_id == identifier
+        for part, identifier in zip(message.parts, calls, strict=True)
+    )
 
 
 def _results_message(calls: dict[str, ToolCall], results: dict[str, ToolResult]) -> Message:

@@ -151,7 +151,8 @@ class ChatDecoder:
         delta = choice.get("delta")
         if not delta:
             return ()
-        if len(delta) <= 2 and (content := delta.get("content")) and type(content) is str and delta.keys() <= _PLAIN:
+        content = delta.get("content")
+        if content and type(content) is str and (len(delta) == 1 or (len(delta) == 2 and "role" in delta)):
             self._texts.append(content)
             return (Delta("text", content),)
         return self._delta(delta)
@@ -220,9 +221,6 @@ class ChatDecoder:
             self._texts.append(transcript)
             return (Delta("text", transcript),)
         return ()
-
-
-_PLAIN = frozenset(("content", "role"))
 
 
 def decode_chat(

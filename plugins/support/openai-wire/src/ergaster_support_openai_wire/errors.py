@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from attrs import frozen
@@ -79,7 +80,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     try:
         moment = parsedate_to_datetime(headers["retry-after"])
         # The server's own clock is the one its date was made with.
-        now = parsedate_to_datetime(headers["date"])
+        now = parsedate_to_datetime(headers["date"]) if "date" in headers else datetime.now(UTC)
         return max((moment - now).total_seconds(), 0.0)
     except (KeyError, ValueError, TypeError):
         return None

@@ -13,6 +13,7 @@ openrouter = CompatibleProvider(
     quirks=Quirks(
         reasoning_field=("reasoning", "reasoning_content"),
         replay_reasoning="tool_calls",
+        reasoning_details=True,
         reasoning_effort="object",
     ),
     capabilities=Capabilities(images=True, files=True, reasoning=True, caching=True),

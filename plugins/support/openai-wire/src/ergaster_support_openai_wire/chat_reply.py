@@ -11,6 +11,7 @@ from ergaster.contracts.model import Delta, ModelResponse
 from ergaster.messages import Citation, Message, Part, Reasoning, StopReason, Text, ToolCall
 from ergaster_support_openai_wire._calls import mint_call_id
 from ergaster_support_openai_wire._deltas import join_deltas
+from ergaster_support_openai_wire._details import merge_details
 from ergaster_support_openai_wire._json import WRONG_SHAPE, JsonDecodeError, dump, load
 from ergaster_support_openai_wire._media import image_from_url, media_from_base64
 from ergaster_support_openai_wire.errors import Origin, error_from_value, malformed
@@ -70,6 +71,7 @@ class ChatDecoder:
     _media: list[JsonDict] = field(factory=list, init=False)
     _audio: JsonDict = field(factory=dict, init=False)
     _annotations: list[JsonDict] = field(factory=list, init=False)
+    _details: list[JsonDict] = field(factory=list, init=False)
     _usage: JsonDict | None = field(default=None, init=False)
     _head: JsonDict = field(factory=dict, init=False)
     _finish_reason: str | None = field(default=None, init=False)
@@ -115,6 +117,7 @@ class ChatDecoder:
             "reasoning": "".join(self._thoughts),
             "images": self._media,
             "annotations": self._annotations,
+            "reasoning_details": self._details,
             "audio": {**audio, "data": "".join(audio["data"]), "transcript": None} if audio else None,
         }
         calls = [(call.id, call.name, "".join(call.pieces)) for call in self._calls]
@@ -173,6 +176,7 @@ class ChatDecoder:
             deltas.extend(self._tool_call(piece))
         self._media.extend(delta.get("images") or ())
         self._annotations.extend(delta.get("annotations") or ())
+        self._details.extend(delta.get("reasoning_details") or ())
         if audio := delta.get("audio"):
             deltas.extend(self._sound(audio))
         return deltas
@@ -299,13 +303,21 @@ def _response(
         message=Message(
             "assistant",
             tuple(parts),
-            provider_data={origin.provider: {"audio_id": audio["id"]}} if audio.get("id") else {},
+            provider_data=_own_data(decoder, message, audio),
         ),
         stop_reason=_stop_reason(finish_reason, has_calls=bool(calls), refused=refused),
         usage=usage_from(usage, decoder.price),
         model=head.get("model") or origin.model,
         response_id=head.get("id"),
     )
+
+
+def _own_data(decoder: ChatDecoder, message: JsonDict, audio: JsonDict) -> JsonDict:
+    """Return what the provider wants back verbatim in the next request."""
+    own: JsonDict = {"audio_id": audio["id"]} if audio.get("id") else {}
+    if decoder.quirks.reasoning_details and message.get("reasoning_details"):
+        own["reasoning_details"] = merge_details(message["reasoning_details"])
+    return {decoder.origin.provider: own} if own else {}
 
 
 def _stop_reason(reason: str | None, *, has_calls: bool, refused: bool) -> StopReason:

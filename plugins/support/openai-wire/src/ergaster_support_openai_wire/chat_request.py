@@ -181,14 +181,16 @@ class ChatEncoder:
         calls = message.tool_calls
         text = message.text
         fields = {"role": '"assistant"', "content": quote(text) if text or not calls else dump(self.quirks.empty_content)}
-        if reasoning := self._replayed(message):
+        own = message.provider_data.get(self.provider)
+        own = own if isinstance(own, dict) else {}
+        if self.quirks.reasoning_details and own.get("reasoning_details"):
+            fields["reasoning_details"] = dump(own["reasoning_details"])
+        elif reasoning := self._replayed(message):
             fields[self.quirks.reasoning_field[0]] = quote(reasoning)
         if calls:
             fields["tool_calls"] = f"[{','.join([_call(call) for call in calls])}]"
-        own = message.provider_data.get(self.provider)
-        audio = own.get("audio_id") if isinstance(own, dict) else None
-        if audio:
-            fields["audio"] = dump({"id": audio})
+        if own.get("audio_id"):
+            fields["audio"] = dump({"id": own["audio_id"]})
             return Fragment(join_object(fields))
         media = [part for part in message.parts if isinstance(part, Media)]
         # The protocol has no place for media in an assistant's message; they follow as the user's.

@@ -19,6 +19,8 @@ class Quirks:
         reasoning_field: The field of a reply in which reasoning is, or the first one of them that is there.
         replay_reasoning: Whether earlier reasoning is sent back, in the first reasoning field. `tool_calls` sends back
             the reasoning that led to tool calls, and only that.
+        reasoning_details: Whether replies bring `reasoning_details`, blocks with the upstream provider's proof, which go
+            back verbatim in place of the text.
         reasoning_effort: How the effort is sent: as `reasoning_effort`, as OpenRouter's `reasoning` object, as
             a `chat_template_kwargs` switch, or not at all (then it is `Unsupported`).
         schema_output: How an output schema is sent: `json_schema`, `json_object` (valid JSON; the schema goes into the
@@ -37,6 +39,7 @@ class Quirks:
     system_role: Literal["system", "developer"] = "system"
     reasoning_field: tuple[str, ...] = ("reasoning_content", "reasoning")
     replay_reasoning: Literal["never", "tool_calls", "always"] = "never"
+    reasoning_details: bool = False
     reasoning_effort: Literal["field", "object", "enable_thinking", "none"] = "field"
     schema_output: Literal["json_schema", "json_object", "none"] = "json_schema"
     strict_schema: bool = True

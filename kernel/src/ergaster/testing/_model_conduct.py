@@ -53,7 +53,7 @@ class ConductKit(ModelKit):
         server.together = AT_ONCE
         server.default = _echo
 
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             replies = await asyncio.gather(*(model.generate(ask(f"question {number}")) for number in range(AT_ONCE)))
 
         assert [f"answer {number}" for number in range(AT_ONCE)] == [reply.message.text for reply in replies]
@@ -62,7 +62,7 @@ class ConductKit(ModelKit):
         server.together = AT_ONCE
         server.default = _echo
 
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             results = await asyncio.gather(*(collect(model, ask(f"question {number}")) for number in range(AT_ONCE)))
 
         assert [f"answer {number}" for number in range(AT_ONCE)] == [replies[0].message.text for _, replies in results]

@@ -11,9 +11,10 @@ import pytest
 
 from ergaster.contracts.storage import Table
 from ergaster.errors import InvalidInput, InvalidOption, StorageCorrupt, StorageUnavailable, Unsupported
-from ergaster.refs import parse_ref
+from ergaster.refs import base_dir, parse_ref
 from ergaster_sqlite import SqliteSettings, SqliteStorage
 from ergaster_sqlite.plugin import create_storage, ergaster_storages
+from ergaster_sqlite.settings import database_path
 
 TABLE = Table("notes", (("name", "text"),))
 
@@ -237,3 +238,11 @@ asyncio.run(main())
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
 
     assert done.stdout.strip() == "2 False"
+
+
+def test_a_relative_path_starts_from_the_folder_of_the_configuration(tmp_path):
+    token = base_dir.set(tmp_path)
+    try:
+        assert str(tmp_path / "agents.db") == database_path("sqlite:///agents.db")
+    finally:
+        base_dir.reset(token)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from attrs import field, frozen
 
 from ergaster.errors import InvalidOption
+from ergaster.refs import resolve_path
 from ergaster_support_sql import Layout
 
 __all__ = ["MEMORY", "SqliteSettings", "database_path"]
@@ -69,7 +69,7 @@ def database_path(address: str) -> str:
             raise _wrong(f"{address!r} has a query; give durability and the like as options instead")
     if not path or "\0" in path:
         raise _wrong(f"{address!r} names no file; write sqlite:///agents.db")
-    return path if path == MEMORY else str(Path(path).absolute())
+    return path if path == MEMORY else str(resolve_path(path).absolute())
 
 
 def _wrong(message: str) -> InvalidOption:

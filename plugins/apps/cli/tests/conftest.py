@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -80,7 +80,9 @@ class Shell:
 
     def terminal(self, *arguments: str, **env: str) -> Terminal:
         """Start the command at a terminal."""
-        return Terminal.start([*COMMAND, *arguments], self.folder, {**self.env, "TERM": "xterm", **env})
+        return Terminal.start(
+            [*COMMAND, *arguments], self.folder, {**self.env, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1", **env}
+        )
 
 
 _TAKE_TERMINAL = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
@@ -94,6 +96,7 @@ class Terminal:
     process: subprocess.Popen[bytes]
     master: int
     output: str = field(default="")
+    position: int = 0
 
     @classmethod
     def start(cls, command: Sequence[str], folder: Path, env: Mapping[str, str]) -> Terminal:
@@ -111,12 +114,13 @@ class Terminal:
         return cls(process, master)
 
     def wait_for(self, text: str) -> str:
-        """Read until *text* has appeared, and return everything up to it."""
+        """Read until *text* has appeared behind what was waited for before, and return everything up to it."""
         deadline = time.monotonic() + PATIENCE
-        while text not in self.output:
+        while (found := self.output.find(text, self.position)) < 0:
             if not self._read(deadline):
-                raise AssertionError(f"{text!r} did not appear in {self.output!r}")
-        return self.output
+                raise AssertionError(f"{text!r} did not appear in {self.output[self.position :]!r}")
+        self.position = found + len(text)
+        return self.output[: self.position]
 
     def type(self, text: str) -> None:
         """Type."""
@@ -171,3 +175,17 @@ def shell(bare: Shell, server: LoopbackServer) -> Shell:
     (bare.folder / "ergaster.toml").write_text(CONFIG.format(url=server.base_url))
     (bare.folder / "notes").mkdir()
     return bare
+
+
+@pytest.fixture
+def terminal(shell: Shell) -> Iterator[Callable[..., Terminal]]:
+    """Start the command at a terminal; what is left at the end is ended."""
+    opened: list[Terminal] = []
+
+    def open_terminal(*arguments: str, **env: str) -> Terminal:
+        opened.append(shell.terminal(*arguments, **env))
+        return opened[-1]
+
+    yield open_terminal
+    for each in opened:
+        each.close()

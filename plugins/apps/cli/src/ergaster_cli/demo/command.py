@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import signal
 import tempfile
 import time
 from collections.abc import Callable
@@ -46,6 +47,7 @@ def demo(*, folder: Path | None = None, files: Path | None = None, yes: Flag = F
     source = _choose_files(files)
     config = _write_config(place, source)
     kernel = Kernel.from_file(config)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no process of the demo is left behind
     try:
         report = _play(kernel, place, source, screen, says_yes=yes or not screen.can_ask)
     except KeyboardInterrupt:
@@ -100,15 +102,16 @@ def _play(kernel: Kernel, place: Path, source: Path, screen: Screen, *, says_yes
     begin = time.monotonic()
     with show_progress(screen):
         count = _prepare_model(kernel)
-    report.model, report.why = kernel.auto_choice.partition(",")[0], kernel.auto_choice.partition(", ")[2]
+    report.model, _, report.why = kernel.auto_choice.partition(", ")
     report.preparation = round(time.monotonic() - begin, 2)
     screen.note(f"The model is {kernel.auto_choice}.", "bold")
-    store = Store(kernel.storage("sqlite:///demo.db"), place / "demo.db")
+    store = Store(kernel.storage(f"sqlite:///{place / 'demo.db'}"), place / "demo.db")
     stage = Stage(folder=place, files=source, store=store, screen=screen, says_yes=says_yes, count_requests=count)
     session = f"demo-{secrets.token_hex(3)}"
     _announce(stage, 1, "an agent answers with a tool, over the files of", str(source))
     part, word = answer_with_a_tool(stage, session)
     report.parts.append(part)
+    report.model = f"{report.model} ({part.model})"
     _announce(stage, 2, "a second process continues the session and recalls what was said")
     report.parts.append(recall(stage, str(part.facts["session"]), word))
     _announce(stage, 3, "a tool that writes asks for approval first")

@@ -19,7 +19,8 @@ from ergaster_cli.exits import Exit
 __all__ = ["survive_a_kill"]
 
 _ATTEMPTS = 8
-_LONGEST_WAIT = 600.0
+_LONGEST_PAUSE = 0.3
+"""How long the kill may wait after its entry, as a part of the time that the first model call took."""
 _MORE_STEPS = 6
 """How many entries after the first paid model call the kill may wait for, at most."""
 
@@ -62,7 +63,7 @@ def _kill_one(stage: Stage, part: Part) -> _Killed | None:
     for attempt in range(1, _ATTEMPTS + 1):
         count = stage.settled_count()
         name = f"sea-{stage.chance.randrange(1000, 10000)}.md"
-        prompt = f"Write a file named {name} with three sentences about the sea. Then tell me what you wrote."
+        prompt = f"Write a file named {name} with one short sentence about the sea. Then tell me what you wrote."
         child = stage.start("scribe", prompt, "--yes")
         try:
             run_id = _kill_at_random(stage, child)
@@ -78,24 +79,22 @@ def _kill_one(stage: Stage, part: Part) -> _Killed | None:
 
 
 def _kill_at_random(stage: Stage, child: Child) -> str:
-    """Watch the journal grow, and kill the process a random number of entries and a random time after the first paid call."""
-    run_id = next((event.run_id for event in child.events()), "")
-    deadline = time.monotonic() + _LONGEST_WAIT
+    """Kill the process a random number of entries and a random time after its first paid model call.
+
+    The process tells of each entry once it is committed; it does not know that it will be killed, nor when.
+    """
     more = stage.chance.randrange(_MORE_STEPS + 1)
     target: int | None = None
-    pace = 0.0
-    while run_id and child.is_alive and time.monotonic() < deadline:
-        length = stage.store.length(run_id)
-        if target is None and length > 1:
-            paid = [event for event in events_of(stage.store.entries(run_id)) if isinstance(event, ModelCompleted)]
-            if paid:
-                target, pace = paid[0].seq + more, paid[0].duration
-        if target is not None and length >= target:
-            time.sleep(stage.chance.uniform(0, pace))
+    pause = 0.0
+    for event in child.events():
+        if target is None and isinstance(event, ModelCompleted):
+            target = event.seq + more
+            pause = stage.chance.uniform(0, event.duration * _LONGEST_PAUSE)
+        if target is not None and event.is_durable and event.seq >= target:
+            time.sleep(pause)
             break
-        time.sleep(0.002)
     child.kill()
-    return run_id
+    return child.run_id
 
 
 def _claim_all(part: Part, killed: _Killed, evidence: Evidence, code: int) -> None:

@@ -19,6 +19,14 @@ __all__ = ["answer_with_a_tool", "ask_before_writing", "new_files", "recall", "t
 _ATTEMPTS = 3
 """A small model does not always do as it is told; how often it is asked, each time in a new run, is reported."""
 
+_QUESTIONS = (
+    "My code word is {word}. What does the file {file} say?",
+    "What does the file {file} say? And remember: my code word is {word}.",
+    "My code word is {word}. Read the file {file} and tell me in one sentence what it is about.",
+)
+_SHORT = (150, 1500)
+"""Bytes of a file that a small model on a small machine reads quickly."""
+
 _ANIMALS = ("heron", "otter", "lynx", "badger", "falcon", "salmon", "beaver", "raven")
 
 
@@ -46,30 +54,39 @@ def answer_with_a_tool(stage: Stage, session: str) -> tuple[Part, str]:
     """Let the agent read a real file; return the part and the code word that it was told."""
     part = Part("An agent answers with a tool, over real files")
     word = f"{stage.chance.choice(_ANIMALS)}-{stage.chance.randrange(100, 1000)}"
-    file = _a_file(stage.files)
-    prompt = f"My code word is {word}. Read the file {file.name} and tell me in one sentence what this project is."
+    chosen: list[Path] = []
+
+    def ask(attempt: int) -> Outcome:
+        chosen.append(_a_file(stage))
+        prompt = _QUESTIONS[attempt - 1].format(word=word, file=chosen[-1].relative_to(stage.files).as_posix())
+        return stage.run("reader", prompt, "--session", f"{session}-{attempt}")
 
     def has_read(outcome: Outcome) -> bool:
-        return any(_shows(file, result) for result in _tool_results(outcome))
+        return any(_shows(chosen[-1], result) for result in _tool_results(outcome))
 
     def is_good(outcome: Outcome) -> bool:
         return has_read(outcome) and bool(outcome.text.strip())
 
     with timed(part):
-        outcome, attempts = _try(lambda attempt: stage.run("reader", prompt, "--session", f"{session}-{attempt}"), is_good)
+        outcome, attempts = _try(ask, is_good)
     part.model = outcome.model
-    part.facts = {"session": f"{session}-{attempts}", "run": outcome.run_id, "attempts": attempts, "file": str(file)}
-    results = len(_tool_results(outcome))
-    part.claim("the model called a tool that read the real file", has_read(outcome), f"{file.name}, {results} results")
+    part.facts = {"session": f"{session}-{attempts}", "run": outcome.run_id, "attempts": attempts, "file": str(chosen[-1])}
+    part.claim("the model called a tool that read the real file", has_read(outcome), _lines_of(chosen[-1], stage.files))
     is_answered = outcome.code == Exit.OK and bool(outcome.text.strip())
     part.claim("it answered", is_answered, f"{len(outcome.text)} characters")
     return part, word
 
 
-def _a_file(folder: Path) -> Path:
-    """Return the file to read: the README, else the first text file."""
-    candidates = [folder / "README.md", *sorted(folder.glob("*.md")), *sorted(folder.glob("*.py"))]
-    return next(file for file in candidates if file.is_file() and file.stat().st_size)
+def _a_file(stage: Stage) -> Path:
+    """Return one of the short text files, drawn at random; any text file where none is short."""
+    found = [file for file in stage.files.rglob("*.md") if not any(part.startswith(".") for part in file.parts)]
+    found = found or [file for file in stage.files.rglob("*.py") if file.stat().st_size]
+    short = [file for file in found if _SHORT[0] <= file.stat().st_size <= _SHORT[1]]
+    return stage.chance.choice(sorted(short) or sorted(found))
+
+
+def _lines_of(file: Path, folder: Path) -> str:
+    return f"{file.relative_to(folder)}, {len(file.read_text(encoding='utf-8').splitlines())} lines"
 
 
 def _tool_results(outcome: Outcome) -> list[str]:
@@ -125,7 +142,7 @@ def ask_before_writing(stage: Stage) -> Part:
 def _run_until_it_asks(stage: Stage, part: Part) -> Outcome:
     def ask(_: int) -> Outcome:
         name = f"note-{stage.chance.randrange(1000, 10000)}.md"
-        return stage.run("scribe", f"Write a file named {name} with one sentence about rivers.")
+        return stage.run("scribe", f"Write a file named {name} with one short sentence about rivers.")
 
     outcome, attempts = _try(ask, lambda outcome: bool(outcome.pending))
     part.model = outcome.model

@@ -122,7 +122,8 @@ class Report:
                 f"Stored: {kept.sessions} sessions, {kept.runs} runs, {kept.entries} journal entries "
                 f"of {kept.entry_bytes} bytes; the database takes {kept.file_bytes} bytes"
             )
-        screen.line(f"Model: {self.model}" + (f" ({self.why})" if self.why else "") + f", ready after {self.preparation:.1f} s")
+        why = f", {self.why}" if self.why else ""
+        screen.line(f"Model: {self.model}{why}; ready after {self.preparation:.1f} s")
         screen.line(f"Folder: {self.folder}")
         if self.problem:
             screen.line(f"{no} {self.problem}")

@@ -34,10 +34,6 @@ class Store:
         """Return the journal of a run."""
         return tuple(wait(self.storage.read(_TENANT, stream_name(run_id))))
 
-    def length(self, run_id: str) -> int:
-        """Return how many entries the journal of a run has."""
-        return wait(self.storage.last_seq(_TENANT, stream_name(run_id)))
-
     def measure(self) -> Stored:
         """Count what is stored."""
         runs = self._records(RUNS)

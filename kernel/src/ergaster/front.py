@@ -10,6 +10,7 @@ from ergaster.contracts.feature import Feature
 from ergaster.contracts.model import Model, ModelSettings
 from ergaster.contracts.runnable import Input, Runnable
 from ergaster.contracts.toolkit import Tool, Toolkit
+from ergaster.errors import Unsupported
 from ergaster.events import Decision, Event
 from ergaster.kernel import Kernel
 from ergaster.limits import Limits
@@ -192,6 +193,37 @@ class Front(ABC):
         run = await begin_again(self, run_id, decisions, dict(options), force=force, is_streaming=True)
         async with Closing(work(run)) as events:
             async for event in events:
+                yield event
+
+    def follow(self, run_id: str, *, after: int = 0, tenant: str = "default") -> Iterator[Event]:
+        """Replay a run's durable events and go on with those to come; see `afollow`. Not for use inside async code."""
+        return iterate(lambda: self.afollow(run_id, after=after, tenant=tenant))
+
+    async def afollow(self, run_id: str, *, after: int = 0, tenant: str = "default") -> AsyncIterator[Event]:
+        """Yield a run's durable events from the storage, from any process, and then those to come as they are written.
+
+        It ends with the event that the run stands at: completed, failed, cancelled or paused; a reader that has this
+        event already gets nothing. Deltas are not kept, so they are seen by the reader of `astream` only. A run whose
+        process died is silent until it is resumed.
+
+        Args:
+            run_id: The run.
+            after: The `seq` of the last durable event that the reader has; 0 for all.
+            tenant: Whose run it is.
+
+        Raises:
+            UnknownRun: If there is no such run.
+            InvalidInput: If the run has no event of the number *after*.
+            Unsupported: Without a storage.
+        """
+        from ergaster.journal import follow_journal
+
+        plan = await self.plan()
+        if plan.storage is None:
+            raise Unsupported(f"{self.name} has no storage to read runs from; give it one with storage=…")
+        async with Closing(follow_journal(plan.storage, tenant, run_id, after=after)) as events:
+            async for event in events:
+                event.path = (self.name,)
                 yield event
 
     def cancel(self, run_id: str, reason: str = "", *, tenant: str = "default") -> bool:

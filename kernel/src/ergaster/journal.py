@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from ergaster.codec import read_event, write_event
-from ergaster.contracts.storage import Storage
-from ergaster.errors import RunCancelledError, RunFenced, RunFinished, StorageConflict
+from ergaster.contracts.storage import Entry, Storage
+from ergaster.errors import InvalidInput, RunCancelledError, RunFenced, RunFinished, StorageConflict, UnknownRun
 from ergaster.events import Event, RunCancelled
 from ergaster.state import RunState, fold
 
-__all__ = ["Journal", "cancel_run", "load_state", "read_journal", "stream_name"]
+__all__ = ["Journal", "cancel_run", "follow_journal", "load_state", "read_journal", "stream_name"]
 
 _PAGE = 500
 
@@ -33,13 +33,46 @@ async def read_journal(storage: Storage, tenant: str, run_id: str, *, after: int
     events: list[Event] = []
     while True:
         entries = await storage.read(tenant, stream_name(run_id), after=after, limit=_PAGE)
-        for entry in entries:
-            event = read_event(entry.data)
-            event.seq, event.run_id = entry.seq, run_id
-            events.append(event)
+        events += [_read(entry, run_id) for entry in entries]
         if len(entries) < _PAGE:
             return events
         after = entries[-1].seq
+
+
+async def follow_journal(storage: Storage, tenant: str, run_id: str, *, after: int = 0) -> AsyncIterator[Event]:
+    """Yield the run's entries numbered above *after*, and those to come, up to the one that it ends or pauses with.
+
+    Raises:
+        UnknownRun: If there is no such run.
+        InvalidInput: If the run has no entry of the number *after*.
+    """
+    newest = await storage.read(tenant, stream_name(run_id), limit=1, newest_first=True)
+    if not newest:
+        raise UnknownRun(f"there is no run {run_id!r} in the storage", run_id=run_id)
+    last = newest[0]
+    if not 0 <= after <= last.seq:
+        raise InvalidInput(
+            f"run {run_id} has the entries 1 to {last.seq}, not {after}; give the number of the last event you have"
+        )
+    if after == last.seq and _read(last, run_id).is_terminal:
+        return
+    entries = storage.tail(tenant, stream_name(run_id), after=after)
+    try:
+        async for entry in entries:
+            event = _read(entry, run_id)
+            yield event
+            # A terminal event with others behind it is one that the run was resumed from.
+            if event.is_terminal and await storage.last_seq(tenant, stream_name(run_id)) == entry.seq:
+                return
+    finally:
+        if (close := getattr(entries, "aclose", None)) is not None:
+            await close()
+
+
+def _read(entry: Entry, run_id: str) -> Event:
+    event = read_event(entry.data)
+    event.seq, event.run_id = entry.seq, run_id
+    return event
 
 
 async def load_state(storage: Storage, tenant: str, run_id: str) -> RunState:

@@ -40,6 +40,7 @@ from ergaster.events import (
     RunCancelled,
     RunCompleted,
     RunFailed,
+    StepRestarted,
     TextDelta,
     ToolArgumentsDelta,
 )
@@ -128,6 +129,7 @@ async def _work(run: Run) -> AsyncIterator[Event]:
         for event in run.drain():
             yield event
         if state.open_calls:
+            run.interrupted_at = None  # the attempt of each call that starts says that it is done again
             async with Closing(run_tools(run)) as events:
                 async for event in events:
                     yield event
@@ -186,6 +188,9 @@ async def _call_model(run: Run) -> AsyncIterator[Event]:
         output_schema=plan.output_schema if has_native_schema else None,
         settings=plan.settings,
     )
+    if run.interrupted_at is not None:
+        run.journal.tell(StepRestarted(dropped_seq=run.interrupted_at))
+        run.interrupted_at = None
     run.journal.tell(ModelStarted(model=plan.model.name, call=len(state.model_calls) + 1))
     for event in run.drain():
         yield event

@@ -108,6 +108,7 @@ async def claim_again(run: Run, decisions: Sequence[Decision], *, force: bool) -
             )
         for decision in decisions:
             check_decision(run, decision)
+        run.interrupted_at = state.seq if state.status == "running" else None
         events: list[Event] = [RunResumed(epoch=state.epoch + 1, owner=owner_name())]
         events += [ApprovalDecided(decision=decision) for decision in decisions]
         try:

@@ -153,6 +153,7 @@ class Run:
         self.loop = asyncio.get_running_loop()
         self.wake = asyncio.Event()
         self.created_at = ""
+        self.interrupted_at: int | None = None
         self.prefix: tuple[Message, ...] = ()
         self.tool_slots: dict[str, asyncio.Semaphore] = {}
         self._session_state: TrackedState | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import date
+from io import StringIO
 from typing import Annotated, Any
 
 import pytest
@@ -18,6 +19,7 @@ from ergaster import (
     Limits,
     Message,
     ModelSettings,
+    Resolve,
     RunContext,
     ToolContext,
     tool,
@@ -33,7 +35,7 @@ from ergaster.errors import (
     RunError,
     UnknownPlugin,
 )
-from ergaster.events import Event, OutputDelta, TextDelta, ToolFailed, ToolProgress
+from ergaster.events import Event, OutputDelta, TextDelta, ToolCompleted, ToolFailed, ToolProgress
 from ergaster.messages import File, StopReason, ToolCall, ToolResult, Usage
 from ergaster.testing import ScriptedModel
 from ergaster_memory import MemoryStorage
@@ -532,3 +534,62 @@ async def test_two_runs_with_different_users_share_nothing() -> None:
 
     assert [f"u{n}" for n in range(200)] == [answer.text for answer in answers]
     assert all(user == state for user, state in seen)
+
+
+async def test_another_model_may_write_the_answer_down() -> None:
+    thinker = ScriptedModel([[call("add", '{"a":1,"b":2}')], "It is Oslo, with seven people."])
+    writer = ScriptedModel(['{"name": "Oslo", "people": "7"}', '{"name": "Oslo", "people": 7}'])
+    agent = Agent(model=thinker, tools=[add], output_schema=City, output_model=writer)
+
+    result = await agent.arun("Which city?")
+
+    assert City("Oslo", 7) == result.output
+    assert [None, None] == [request.output_schema for request in thinker.requests]
+    assert ["City", "City"] == [(request.output_schema or {}).get("title", "City") for request in writer.requests]
+    assert () == writer.requests[0].tools
+    assert '"people"' in writer.requests[0].messages[-1].text
+
+
+async def test_dependencies_can_be_made_for_each_run() -> None:
+    async def account(context: RunContext) -> str:
+        return f"account of {context.user_id}"
+
+    async def look(owner: Annotated[object, Inject("account")]) -> str:
+        """Look."""
+        return str(owner)
+
+    model = ScriptedModel([[call("look")], "ok"])
+    agent = Agent(model=model, tools=[look], instructions="You see the ${dependencies.account}.")
+
+    await agent.arun("go", user_id="ada", dependencies={"account": Resolve(account)})
+
+    assert "You see the account of ada." == model.requests[0].messages[0].text
+    assert "account of ada" == results(model.requests[1])[0].content
+
+
+async def test_a_run_goes_on_by_itself_after_a_passing_failure_when_it_may() -> None:
+    model = ScriptedModel([[call("add", '{"a":1,"b":2}')], ProviderUnavailable("down"), ProviderUnavailable("down"), "three"])
+    agent = Agent(model=model, tools=[add], limits=Limits(model_retries=0, run_retries=2))
+
+    events = await events_of(agent)
+
+    assert ["run_completed"] == [event.kind for event in events if event.is_terminal]
+    assert 1 == sum(event.kind == "tool_completed" for event in events)
+
+
+async def test_a_result_that_is_to_be_shown_says_so() -> None:
+    model = ScriptedModel([[call("add", '{"a":1,"b":2}')], "ok"])
+
+    events = await events_of(Agent(model=model, tools=[tool(shows_result=True)(add)]))
+
+    assert [True] == [event.shown for event in events if isinstance(event, ToolCompleted)]
+
+
+def test_an_answer_can_be_printed_while_it_arrives() -> None:
+    out = StringIO()
+
+    Agent(model=ScriptedModel(["Hello there."])).print("hi", file=out)
+    with pytest.raises(BadRequest):
+        Agent(model=ScriptedModel([BadRequest("no")])).print("hi", file=out)
+
+    assert "Hello there.\n" == out.getvalue()

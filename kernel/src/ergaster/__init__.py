@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ergaster.agent import Agent
 from ergaster.catalog import Spec
-from ergaster.contracts.context import RunContext, ToolContext
+from ergaster.contracts.context import Resolve, RunContext, ToolContext
 from ergaster.contracts.feature import Feature, Stage
 from ergaster.contracts.model import Model, ModelRequest, ModelResponse, ModelSettings
 from ergaster.contracts.storage import Storage
@@ -46,6 +46,7 @@ __all__ = [
     "PauseRun",
     "Policy",
     "Reasoning",
+    "Resolve",
     "RetryTool",
     "RunContext",
     "RunResult",

@@ -35,6 +35,7 @@ class Agent(Front):
         storage: Where sessions and runs are kept; without it nothing survives the process. Implies `history=True`.
         input_schema: A class or a JSON Schema that inputs must fit.
         output_schema: Likewise for answers; `result.output` is then an object of it.
+        output_model: Another model, which writes the final answer, in the form of the output schema if there is one.
         limits: Hard bounds of a run.
         policy: What tools may do without asking.
         settings: Settings of every model call.
@@ -50,7 +51,7 @@ class Agent(Front):
 
     __slots__ = (
         "__weakref__", "_plan", "description", "examples", "features", "input_schema", "instructions", "kernel", "limits",
-        "model", "name", "options", "output_schema", "policy", "settings", "storage", "tool_choice", "tools",
+        "model", "name", "options", "output_model", "output_schema", "policy", "settings", "storage", "tool_choice", "tools",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913 - each is a word that a user would say; abilities are features
@@ -64,6 +65,7 @@ class Agent(Front):
         storage: str | Mapping[str, Any] | Storage | None = None,
         input_schema: object = None,
         output_schema: object = None,
+        output_model: str | Mapping[str, Any] | Model | None = None,
         limits: Limits | None = None,
         policy: Policy | None = None,
         settings: ModelSettings | None = None,
@@ -81,6 +83,7 @@ class Agent(Front):
         self.storage = storage
         self.input_schema = input_schema
         self.output_schema = output_schema
+        self.output_model = output_model
         self.limits = limits
         self.policy = policy
         self.settings = settings
@@ -97,6 +100,8 @@ class Agent(Front):
         known = self.kernel.knows
         if isinstance(self.model, str):
             known("model", self.model)
+        if isinstance(self.output_model, str):
+            known("model", self.output_model)
         if isinstance(self.storage, str):
             known("storage", self.storage)
         if not callable(self.tools):

@@ -102,6 +102,7 @@ async def build_plan(agent: Agent, *, base: Plan | None = None, changed: Iterabl
         tool_choice=agent.tool_choice,
         input_type=agent.input_schema,
         output_type=agent.output_schema,
+        output_model=None if agent.output_model is None else _model(kernel, agent.output_model),
         resolve=kernel.resolve,
         live=kernel.live,
         park=kernel.park,

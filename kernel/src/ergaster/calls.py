@@ -314,7 +314,7 @@ def _completed(call: ToolCall, output: ToolOutput, tool: Tool, *, ends_run: bool
     if len(content) > tool.result_limit:
         content = f"{content[: tool.result_limit]}\n[… {len(content) - tool.result_limit} characters cut]"
     result = ToolResult(call.id, call.name, content=content, media=output.media)
-    return ToolCompleted(result=result, ends_run=ends_run or tool.ends_run)
+    return ToolCompleted(result=result, ends_run=ends_run or tool.ends_run, shown=tool.shows_result)
 
 
 def _failed(call: ToolCall, error: Exception, *, outcome_unknown: bool = False) -> ToolFailed:

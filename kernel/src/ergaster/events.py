@@ -319,12 +319,13 @@ class ToolProgress(Event):
 
 @define(kw_only=True)
 class ToolCompleted(Event):
-    """A tool call gave a result. `ends_run` makes the result the run's answer."""
+    """A tool call gave a result. `ends_run` makes it the run's answer; `shown` asks to show it to the user as it is."""
 
     kind: ClassVar[str] = "tool_completed"
     result: ToolResult
     duration: float = 0.0
     ends_run: bool = False
+    shown: bool = False
 
 
 @define(kw_only=True)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Self, TextIO, TypeAlias, TypedDict, Unpack
 
 from ergaster.contracts.feature import Feature
 from ergaster.contracts.model import Model, ModelSettings
 from ergaster.contracts.runnable import Input, Runnable
 from ergaster.contracts.toolkit import Tool, Toolkit
 from ergaster.errors import Unsupported
-from ergaster.events import Decision, Event
+from ergaster.events import Decision, Event, RunFailed, RunPaused, TextDelta
 from ergaster.kernel import Kernel
 from ergaster.limits import Limits
 from ergaster.messages import JsonObject
@@ -150,6 +151,30 @@ class Front(ABC):
         async with Closing(work(await begin(self, input, dict(options), is_streaming=True))) as events:
             async for event in events:
                 yield event
+
+    def print(self, input: Input, *, file: TextIO | None = None, **options: Unpack[RunOptions]) -> None:
+        """Run and write the answer to *file* while it arrives; for scripts and notebooks.
+
+        Args:
+            input: As for `run`.
+            file: Where to write; the standard output when None.
+            options: As for `run`.
+
+        Raises:
+            ErgasterError: What made the run fail.
+        """
+        out = sys.stdout if file is None else file
+        for event in self.stream(input, **options):
+            if isinstance(event, TextDelta) and len(event.path) == 1:
+                out.write(event.text)
+                out.flush()
+            elif isinstance(event, RunPaused):
+                out.writelines(
+                    f"\n{pending.question} {pending.call.name} {pending.call.arguments}" for pending in event.pending
+                )
+            elif isinstance(event, RunFailed) and event.exception is not None and len(event.path) == 1:
+                raise event.exception
+        out.write("\n")
 
     def resume(
         self, run_id: str, decisions: Sequence[Decision] = (), *, force: bool = False, **options: Unpack[WorkOptions]

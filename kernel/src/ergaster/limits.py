@@ -33,6 +33,7 @@ class Limits:
         parallel_tools: How many tool calls of a run work at once.
         output_retries: How often an answer that does not fit the output schema is sent back.
         model_retries: How often a model call that failed for a passing reason is tried again.
+        run_retries: How often a run that failed for a passing reason goes on by itself from its last finished step.
         retry_seconds: Longest time for one model call with all its retries and the waits between them.
     """
 
@@ -46,6 +47,7 @@ class Limits:
     parallel_tools: int = 16
     output_retries: int = 2
     model_retries: int = 3
+    run_retries: int = 0
     retry_seconds: float = 120.0
 
 

@@ -7,6 +7,7 @@ interrupted. Abilities do not live here: they are features.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -16,8 +17,9 @@ from time import perf_counter
 from attrs import evolve
 
 from ergaster.calls import run_tools
-from ergaster.contracts.context import Turn
-from ergaster.contracts.model import Delta, ModelRequest, ModelResponse
+from ergaster.codec import dump_json
+from ergaster.contracts.context import Resolve, Turn
+from ergaster.contracts.model import Delta, Model, ModelRequest, ModelResponse
 from ergaster.contracts.strategy import Strategy, TeamView
 from ergaster.errors import (
     InvalidInput,
@@ -44,7 +46,7 @@ from ergaster.events import (
     TextDelta,
     ToolArgumentsDelta,
 )
-from ergaster.messages import Json, Message, Part, Reasoning, StopReason, Text, ToolCall, ToolResult
+from ergaster.messages import Json, JsonObject, Message, Part, Reasoning, StopReason, Text, ToolCall, ToolResult
 from ergaster.output import PartialOutput, read_output
 from ergaster.run import Closing, Interrupted, Run
 from ergaster.sessions import save_run
@@ -61,15 +63,21 @@ async def execute(run: Run) -> AsyncIterator[Event]:
 
     Cancelling the reader, or closing the iterator, leaves the run as its journal has it, to be resumed.
     """
-    try:
-        async with Closing(run.plan.stream_run(run, lambda: (run.plan.work or _work)(run))()) as events:
-            async for event in events:
+    retries = run.plan.limits.run_retries
+    while True:
+        try:
+            async with Closing(run.plan.stream_run(run, lambda: (run.plan.work or _work)(run))()) as events:
+                async for event in events:
+                    yield event
+                    if event.is_terminal and event.run_id == run.run_id:
+                        return
+        except (Interrupted, Exception) as error:  # boundary: a run's errors are events
+            if retries > 0 and getattr(error, "can_retry", False):
+                retries -= 1
+                continue
+            async for event in _end_with(run, error):
                 yield event
-                if event.is_terminal and event.run_id == run.run_id:
-                    return
-    except (Interrupted, RunCancelledError, RunFenced, RunFinished, Exception) as error:  # boundary: a run's errors are events
-        async for event in _end_with(run, error):
-            yield event
+        return
 
 
 async def _end_with(run: Run, error: Exception) -> AsyncIterator[Event]:
@@ -158,6 +166,8 @@ async def _prepare(run: Run) -> None:
     """Build what stands before the run's own messages: the system prompt and what features recall."""
     plan = run.plan
     await plan.open()
+    if any(isinstance(value, Resolve) for value in run.dependencies.values()):
+        run.dependencies = {name: await _resolved(value, run) for name, value in run.dependencies.items()}
     if plan.tool_factory is not None:
         run.plan = plan = evolve(plan, tools={**plan.tools, **plan.tool_factory(run)}, tool_factory=None)
         plan.is_open = True
@@ -172,6 +182,13 @@ async def _prepare(run: Run) -> None:
     run.prefix = tuple(prefix)
 
 
+async def _resolved(value: object, run: Run) -> object:
+    if not isinstance(value, Resolve):
+        return value
+    made = value.make(run)
+    return await made if inspect.isawaitable(made) else made
+
+
 async def _call_model(run: Run) -> AsyncIterator[Event]:
     state, plan = run.state_of_run, run.plan
     is_last = state.final_calls > 0
@@ -180,26 +197,27 @@ async def _call_model(run: Run) -> AsyncIterator[Event]:
             raise reached
         await run.journal.append(MessageAdded(message=_limit_notice(reached), reason="limit"))
         is_last = True
-    has_native_schema = plan.output_schema is not None and plan.model.capabilities.schema_output
+    model = plan.output_model if state.output_asked and plan.output_model is not None else plan.model
+    writes_output = plan.output_schema is not None and (plan.output_model is None or model is plan.output_model)
     request = ModelRequest(
         messages=repair((*run.prefix, *state.messages)),
-        tools=() if is_last else plan.specs,
+        tools=() if is_last or state.output_asked else plan.specs,
         tool_choice=plan.tool_choice,
-        output_schema=plan.output_schema if has_native_schema else None,
+        output_schema=plan.output_schema if writes_output and model.capabilities.schema_output else None,
         settings=plan.settings,
     )
     if run.interrupted_at is not None:
         run.journal.tell(StepRestarted(dropped_seq=run.interrupted_at))
         run.interrupted_at = None
-    run.journal.tell(ModelStarted(model=plan.model.name, call=len(state.model_calls) + 1))
+    run.journal.tell(ModelStarted(model=model.name, call=len(state.model_calls) + 1))
     for event in run.drain():
         yield event
     run.budget.spend(model_calls=1)
     started = perf_counter()
     first: float | None = None
     response: ModelResponse | None = None
-    partial = PartialOutput() if plan.output_schema is not None and run.is_streaming else None
-    async with Closing(run.guarded(plan.call_model(run, lambda request: _attempts(run, request))(request))) as items:
+    partial = PartialOutput() if writes_output and run.is_streaming else None
+    async with Closing(run.guarded(plan.call_model(run, lambda request: _attempts(run, model, request))(request))) as items:
         async for item in items:
             if isinstance(item, ModelResponse):
                 response = item
@@ -212,13 +230,13 @@ async def _call_model(run: Run) -> AsyncIterator[Event]:
             for event in run.drain():
                 yield event
     if response is None:
-        raise ModelError(f"the model {plan.model.name!r} ended its stream without a reply", provider=plan.model.provider)
+        raise ModelError(f"the model {model.name!r} ended its stream without a reply", provider=model.provider)
     run.budget.spend(usage=response.usage)
     await run.interrupt.guard(
         run.journal.append(
             ModelCompleted(
                 message=_tidy(response.message, state.call_ids, drop_calls=is_last),
-                model=response.model or plan.model.name,
+                model=response.model or model.name,
                 stop_reason=StopReason.LIMIT if is_last else response.stop_reason,
                 usage=response.usage,
                 response_id=response.response_id,
@@ -240,9 +258,9 @@ def _delta_event(run: Run, delta: Delta) -> Event:
     return run.journal.stamp(event)
 
 
-async def _attempts(run: Run, request: ModelRequest) -> AsyncIterator[Delta | ModelResponse]:
+async def _attempts(run: Run, model: Model, request: ModelRequest) -> AsyncIterator[Delta | ModelResponse]:
     """Call the model; what failed for a passing reason before anything was shown is tried again."""
-    model, limits = run.plan.model, run.plan.limits
+    limits = run.plan.limits
     shown = False
 
     async def once() -> AsyncIterator[Delta | ModelResponse]:
@@ -296,6 +314,9 @@ def _retry_wait(error: Exception) -> bool | timedelta:
 async def _settle_answer(run: Run, message: Message) -> None:
     """Complete the run with the answer, or send it back when it does not fit the output schema."""
     state, plan = run.state_of_run, run.plan
+    if plan.output_model is not None and not state.output_asked:
+        await run.journal.append(MessageAdded(message=_output_request(plan.output_schema), reason="output"))
+        return
     if plan.output is None or state.stop_reason is StopReason.REFUSAL:
         await _complete(run, message.text, None, state.stop_reason)
         return
@@ -313,6 +334,11 @@ async def _settle_answer(run: Run, message: Message) -> None:
         await run.journal.append(MessageAdded(message=Message("user", text), reason="repair"))
         return
     await _complete(run, message.text, plan.output.dump(value), state.stop_reason)
+
+
+def _output_request(schema: JsonObject | None) -> Message:
+    form = f" as one JSON value of this JSON Schema and nothing else:\n{dump_json(schema)}" if schema else ", ready to be read"
+    return Message("user", f"Write that answer down{form}")
 
 
 async def _complete(run: Run, text: str, output: Json, stop_reason: StopReason) -> None:

@@ -97,6 +97,7 @@ class Plan:
     policy: Policy = field(factory=Policy)
     settings: ModelSettings = field(factory=ModelSettings)
     tool_choice: str = "auto"
+    output_model: Model | None = None
     input_type: object = None
     output_type: object = None
     resolve: Callable[[str, str], object] | None = None
@@ -168,7 +169,7 @@ class Plan:
         texts = [await _instruction(each, run) for each in self.instructions]
         texts += [toolkit.instructions for toolkit in self.toolkits]
         texts += [await instruct(run) for instruct in self.instruct]
-        if self.output_schema is not None and not self.model.capabilities.schema_output:
+        if self.output_schema is not None and self.output_model is None and not self.model.capabilities.schema_output:
             texts.append(f"Answer with one JSON value of this JSON Schema and nothing else:\n{dump_json(self.output_schema)}")
         return "\n\n".join(text for text in texts if text)
 

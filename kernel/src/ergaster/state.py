@@ -79,6 +79,7 @@ class RunState:
     session_changes: dict[str, Json] = field(factory=dict)
     repairs: int = 0
     final_calls: int = 0
+    output_asked: bool = False
     stop_reason: StopReason = StopReason.STOP
     text: str = ""
     output: Json = None
@@ -134,6 +135,7 @@ def _message_added(state: RunState, event: MessageAdded) -> None:
     state.messages.append(event.message)
     state.repairs += event.reason == "repair"
     state.final_calls += event.reason == "limit"
+    state.output_asked = state.output_asked or event.reason == "output"
 
 
 def _tool_started(state: RunState, event: ToolStarted) -> None:

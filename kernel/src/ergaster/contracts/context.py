@@ -11,7 +11,19 @@ from ergaster.contracts.storage import Storage
 from ergaster.events import Event
 from ergaster.messages import Json, JsonObject, Message, Usage
 
-__all__ = ["RunContext", "ToolContext", "Turn"]
+__all__ = ["Resolve", "RunContext", "ToolContext", "Turn"]
+
+
+@frozen
+class Resolve:
+    """A dependency that is made for each run: `dependencies={"account": Resolve(load_account)}`.
+
+    Attributes:
+        make: A function of the run's context, asynchronous or not; called before the first step in each process that
+            works on the run.
+    """
+
+    make: Callable[[RunContext], object]
 
 
 @frozen

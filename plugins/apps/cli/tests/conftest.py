@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -178,14 +179,20 @@ def shell(bare: Shell, server: LoopbackServer) -> Shell:
 
 
 @pytest.fixture
-def terminal(shell: Shell) -> Iterator[Callable[..., Terminal]]:
-    """Start the command at a terminal; what is left at the end is ended."""
+def shell_terminal() -> Iterator[Callable[..., Terminal]]:
+    """Start a shell's command at a terminal; what is left at the end is ended."""
     opened: list[Terminal] = []
 
-    def open_terminal(*arguments: str, **env: str) -> Terminal:
+    def open_terminal(shell: Shell, *arguments: str, **env: str) -> Terminal:
         opened.append(shell.terminal(*arguments, **env))
         return opened[-1]
 
     yield open_terminal
     for each in opened:
         each.close()
+
+
+@pytest.fixture
+def terminal(shell: Shell, shell_terminal: Callable[..., Terminal]) -> Callable[..., Terminal]:
+    """The same in the folder with two agents."""
+    return partial(shell_terminal, shell)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from ergaster_cli.exits import Exit, UsageError
+from ergaster_cli.exits import CommandFailed, Exit, UsageError
 from ergaster_cli.screen import Screen
 from ergaster_cli.tables import print_json
 
@@ -91,8 +91,7 @@ def _write_config(place: Path, source: Path) -> Path:
 
 
 def _play(kernel: Kernel, place: Path, source: Path, screen: Screen, *, says_yes: bool) -> Report:
-    from ergaster_cli.demo.kill import survive_a_kill
-    from ergaster_cli.demo.parts import answer_with_a_tool, ask_before_writing, recall
+    """Put the stage up, play the parts, and return what was found out."""
     from ergaster_cli.demo.report import Report
     from ergaster_cli.demo.stage import Stage
     from ergaster_cli.demo.store import Store
@@ -107,9 +106,20 @@ def _play(kernel: Kernel, place: Path, source: Path, screen: Screen, *, says_yes
     screen.note(f"The model is {kernel.auto_choice}.", "bold")
     store = Store(kernel.storage(f"sqlite:///{place / 'demo.db'}"), place / "demo.db")
     stage = Stage(folder=place, files=source, store=store, screen=screen, says_yes=says_yes, count_requests=count)
-    session = f"demo-{secrets.token_hex(3)}"
-    _announce(stage, 1, "an agent answers with a tool, over the files of", str(source))
-    part, word = answer_with_a_tool(stage, session)
+    try:
+        _play_parts(stage, report)
+    except CommandFailed as failure:
+        report.problem = str(failure)
+    report.stored = store.measure()
+    return report
+
+
+def _play_parts(stage: Stage, report: Report) -> None:
+    from ergaster_cli.demo.kill import survive_a_kill
+    from ergaster_cli.demo.parts import answer_with_a_tool, ask_before_writing, recall
+
+    _announce(stage, 1, "an agent answers with a tool, over the files of", str(stage.files))
+    part, word = answer_with_a_tool(stage, f"demo-{secrets.token_hex(3)}")
     report.parts.append(part)
     report.model = f"{report.model} ({part.model})"
     _announce(stage, 2, "a second process continues the session and recalls what was said")
@@ -118,8 +128,6 @@ def _play(kernel: Kernel, place: Path, source: Path, screen: Screen, *, says_yes
     report.parts.append(ask_before_writing(stage))
     _announce(stage, 4, "a run is killed half-way, and another process carries it on")
     report.parts.append(survive_a_kill(stage))
-    report.stored = store.measure()
-    return report
 
 
 def _announce(stage: Stage, number: int, *words: str) -> None:

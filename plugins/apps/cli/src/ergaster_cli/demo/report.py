@@ -7,6 +7,9 @@ from attrs import asdict, define, field, frozen
 from ergaster.messages import JsonObject
 from ergaster_cli.screen import Screen
 
+PARTS = 4
+"""How many parts the demo has."""
+
 __all__ = ["Claim", "Part", "Report", "Stored"]
 
 
@@ -100,7 +103,7 @@ class Report:
     @property
     def held(self) -> bool:
         """Every part was gone through, and every claim held."""
-        return not self.problem and bool(self.parts) and all(part.held for part in self.parts)
+        return not self.problem and len(self.parts) == PARTS and all(part.held for part in self.parts)
 
     def as_json(self) -> JsonObject:
         """Return the report for a program."""

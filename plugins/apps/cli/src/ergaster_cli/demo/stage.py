@@ -14,6 +14,7 @@ from ergaster.events import Event, ModelCompleted, Pending, RunCompleted, RunPau
 from ergaster.messages import ToolCall
 from ergaster_cli.demo.processes import Child
 from ergaster_cli.demo.store import Store
+from ergaster_cli.exits import CommandFailed
 from ergaster_cli.screen import Screen
 from ergaster_cli.views import PlainView
 
@@ -100,7 +101,11 @@ class Stage:
         return child
 
     def follow(self, child: Child) -> Outcome:
-        """Show a process's events until it ends; it is ended with us when we are interrupted."""
+        """Show a process's events until it ends; it is ended with us when we are interrupted.
+
+        Raises:
+            CommandFailed: If it ended without a single event: nothing of the demo can work then.
+        """
         view = PlainView(self.screen, sink=_NoteSink(self.screen))
         events: list[Event] = []
         try:
@@ -112,7 +117,7 @@ class Stage:
             if child.is_alive:
                 child.kill()
         if not events:
-            self.screen.warn(child.errors.strip())
+            raise CommandFailed(f"a process ended with exit code {code} before it began: {child.errors.strip()}")
         return Outcome(tuple(events), code, child.errors)
 
     def run(self, *arguments: str) -> Outcome:

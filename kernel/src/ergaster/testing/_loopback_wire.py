@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
 from ergaster.messages import ToolCall, Usage
 
-__all__ = ["JsonDict", "Reply", "event_bytes", "render_body", "render_events"]
+__all__ = ["JsonDict", "Reply", "chat_body", "chat_events", "pieces", "responses_body", "responses_events"]
 
 JsonDict: TypeAlias = dict[str, Any]
 """An object of the wire."""
@@ -56,37 +55,12 @@ class Reply:
     events: tuple[JsonDict, ...] | None = None
 
 
-def render_body(reply: Reply, protocol: str) -> JsonDict:
-    """Return the body of *reply* in `chat` or `responses`."""
-    if reply.body is not None:
-        return reply.body
-    return _chat_body(reply) if protocol == "chat" else _responses_body(reply)
-
-
-def render_events(reply: Reply, protocol: str) -> list[JsonDict]:
-    """Return the events of *reply* in `chat` or `responses`."""
-    if reply.events is not None:
-        return list(reply.events)
-    return list(_chat_events(reply) if protocol == "chat" else _responses_events(reply))
-
-
-def event_bytes(event: JsonDict, framing: str, protocol: str) -> bytes:
-    """Return one event as it goes over the wire."""
-    name = f"event: {event['type']}\n" if protocol == "responses" and "type" in event else ""
-    if framing == "multiline":
-        data = "".join(f"data: {line}\n" for line in json.dumps(event, ensure_ascii=False, indent=1).split("\n"))
-        return f"{name}{data}\n".encode()
-    text = f"{name}data: {json.dumps(event, ensure_ascii=False)}\n\n"
-    if framing == "comments":
-        text = f": keep-alive\n\nid: 7\nretry: 10\n{text}"
-    return text.replace("\n", {"crlf": "\r\n", "cr": "\r"}.get(framing, "\n")).encode()
-
-
 def _finish(reply: Reply) -> str:
     return reply.finish or ("tool_calls" if reply.calls else "stop")
 
 
-def _pieces(text: str, size: int) -> list[str]:
+def pieces(text: str, size: int) -> list[str]:
+    """Cut *text* into pieces of *size* characters."""
     return [text[start : start + size] for start in range(0, len(text), size)]
 
 
@@ -103,7 +77,8 @@ def _chat_usage(usage: Usage) -> JsonDict:
     }
 
 
-def _chat_body(reply: Reply) -> JsonDict:
+def chat_body(reply: Reply) -> JsonDict:
+    """Return a whole reply of Chat Completions."""
     message: JsonDict = {"role": "assistant", "content": reply.text or None, "refusal": reply.refusal or None}
     if reply.reasoning:
         message[reply.reasoning_field] = reply.reasoning
@@ -125,23 +100,24 @@ def _function(call: ToolCall) -> JsonDict:
     return {"name": call.name, "arguments": call.arguments}
 
 
-def _chat_events(reply: Reply) -> Iterator[JsonDict]:
+def chat_events(reply: Reply) -> Iterator[JsonDict]:
+    """Return the events of Chat Completions."""
     head = {"id": reply.id, "object": "chat.completion.chunk", "created": 1, "model": reply.model}
 
     def chunk(delta: JsonDict, finish: str | None = None) -> JsonDict:
         return {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
 
     yield chunk({"role": "assistant", "content": ""})
-    for piece in _pieces(reply.reasoning, reply.piece):
+    for piece in pieces(reply.reasoning, reply.piece):
         yield chunk({reply.reasoning_field: piece})
-    for piece in _pieces(reply.text, reply.piece):
+    for piece in pieces(reply.text, reply.piece):
         yield chunk({"content": piece})
-    for piece in _pieces(reply.refusal, reply.piece):
+    for piece in pieces(reply.refusal, reply.piece):
         yield chunk({"refusal": piece})
     for index, call in enumerate(reply.calls):
         first = {"index": index, "type": "function", "function": {"name": call.name, "arguments": ""}}
         yield chunk({"tool_calls": [{**first, **({"id": call.id} if call.id else {})}]})
-        for piece in _pieces(call.arguments, reply.piece):
+        for piece in pieces(call.arguments, reply.piece):
             yield chunk({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
     yield chunk({}, _finish(reply))
     yield {**head, "choices": [], "usage": _chat_usage(reply.usage)}
@@ -165,7 +141,8 @@ def _responses_items(reply: Reply) -> list[JsonDict]:
     return items
 
 
-def _responses_body(reply: Reply) -> JsonDict:
+def responses_body(reply: Reply) -> JsonDict:
+    """Return a whole reply of Responses."""
     usage = reply.usage
     reason = {"length": "max_output_tokens", "content_filter": "content_filter"}.get(reply.finish or "")
     return {
@@ -187,15 +164,16 @@ def _responses_body(reply: Reply) -> JsonDict:
     }
 
 
-_PIECES = {
+_PIECES: dict[str, tuple[str, Callable[[JsonDict], str]]] = {
     "reasoning": ("response.reasoning_summary_text.delta", lambda item: "".join(part["text"] for part in item["summary"])),
     "message": ("response.output_text.delta", lambda item: item["content"][0].get("text", "")),
     "function_call": ("response.function_call_arguments.delta", lambda item: item["arguments"]),
 }
 
 
-def _responses_events(reply: Reply) -> Iterator[JsonDict]:
-    body = _responses_body(reply)
+def responses_events(reply: Reply) -> Iterator[JsonDict]:
+    """Return the events of Responses."""
+    body = responses_body(reply)
     yield {"type": "response.created", "response": {**body, "status": "in_progress", "output": [], "usage": None}}
     for index, item in enumerate(body["output"]):
         opened = {**item, "status": "in_progress"}
@@ -204,9 +182,9 @@ def _responses_events(reply: Reply) -> Iterator[JsonDict]:
         place = {"output_index": index, "item_id": item["id"]}
         yield {"type": "response.output_item.added", "output_index": index, "item": opened}
         kind, text_of = _PIECES[item["type"]]
-        for piece in _pieces(text_of(item), reply.piece):
+        for piece in pieces(text_of(item), reply.piece):
             yield {"type": kind, **place, "content_index": 0, "delta": piece}
-        for piece in _pieces(reply.refusal if item["type"] == "message" else "", reply.piece):
+        for piece in pieces(reply.refusal if item["type"] == "message" else "", reply.piece):
             yield {"type": "response.refusal.delta", **place, "content_index": 0, "delta": piece}
         yield {"type": "response.output_item.done", "output_index": index, "item": item}
     kind = "response.incomplete" if body["status"] == "incomplete" else "response.completed"

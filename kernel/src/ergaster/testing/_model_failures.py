@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -82,7 +83,7 @@ BROKEN_STREAMS = {
     "only the end": raw_body(b"data: [DONE]\n\n", content_type="text/event-stream"),
     "an error status": failing(503),
 }
-ABSURD = {
+ABSURD: dict[str, dict[str, Any]] = {
     "temperature NaN": {"temperature": float("nan")},
     "temperature infinite": {"temperature": float("inf")},
     "temperature text": {"temperature": "NaN"},

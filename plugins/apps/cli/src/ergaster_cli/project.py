@@ -182,7 +182,9 @@ def _use_of(given: object) -> tuple[str, dict[str, Any]] | None:
         return None
     if isinstance(given, Mapping):
         return str(given["use"]), {key: value for key, value in given.items() if key != "use"}
-    return (given, {}) if isinstance(given, str) else (str(getattr(given, "use")), dict(getattr(given, "options")))  # noqa: B009
+    if isinstance(given, str):
+        return given, {}
+    return str(getattr(given, "use", "")), dict(getattr(given, "options", {}))
 
 
 def _default_agent(kernel: Kernel) -> Agent:

@@ -32,9 +32,9 @@ MOMENTS = [
         "tool_started",
         "tool_completed",
     ),
-    *("model_started 2", "text_delta 2", "model_completed 2", "run_completed"),
+    *("model_started later", "text_delta later", "model_completed later", "run_completed"),
 ]
-"""Events at which the process is killed: the kind, and which of that kind."""
+"""Events at which the process is killed; the later ones come after the tool's result."""
 
 
 def next_reply(request: ReceivedRequest) -> Reply:
@@ -52,7 +52,7 @@ def server() -> Iterator[LoopbackServer]:
 
 def stream(server: LoopbackServer, database: Path, moment: str) -> list[Event]:
     """Return what another process streams up to an event, at which it is killed."""
-    kind, _, number = moment.partition(" ")
+    kind, _, is_later = moment.partition(" ")
     command = [sys.executable, str(STREAMER), server.base_url, str(database), RUN]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None
@@ -61,7 +61,7 @@ def stream(server: LoopbackServer, database: Path, moment: str) -> list[Event]:
     try:
         for line in process.stdout:
             seen.append(read_line(line))
-            if sum(event.kind == kind for event in seen) == int(number or 1):
+            if seen[-1].kind == kind and (not is_later or any(event.kind == "tool_completed" for event in seen)):
                 break
             process.stdin.write("\n")
             process.stdin.flush()
@@ -111,7 +111,7 @@ async def test_a_client_of_a_process_killed_in_the_middle_of_an_answer_is_told_t
     database = tmp_path / "runs.db"
     call = Reply(text="I look.", calls=(ToolCall("c1", "look"),))
     server.say(call, cut_stream(after=pieces, ending="hang", reply=ANSWER))
-    seen = await asyncio.to_thread(stream, server, database, "text_delta 2")
+    seen = await asyncio.to_thread(stream, server, database, "text_delta later")
     assert ANSWER.text.startswith(seen[-1].text)  # type: ignore[attr-defined]
     assert seen[-1].text != ANSWER.text  # type: ignore[attr-defined]
 

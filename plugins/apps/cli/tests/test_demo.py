@@ -109,6 +109,18 @@ class CountServer:
         self._thread.join()
 
 
+def test_without_a_configuration_a_default_agent_answers(bare, local_model):
+    local_model.say(Reply(text="With sums."))
+
+    done = bare.run("run", "What can you help me with?")
+    again = bare.run("sessions", "list", "--json")
+
+    assert ("With sums.\n", 0) == (done.stdout, done.returncode), done.stderr
+    assert "model: aaa-loopback, because no provider's key is in the environment" in done.stderr
+    assert "calculate" in json.dumps(local_model.requests[0].body["tools"])
+    assert 1 == len(json.loads(again.stdout))
+
+
 def project(bare):
     (bare.folder / "readme.md").write_text("# A project\n\n" + "It has real files that say real things.\n" * 8)
 

@@ -221,12 +221,33 @@ def test_ctrl_c_leaves_a_run_that_can_be_resumed(shell, server, terminal):
     code = screen.end()
     run_id = screen.output.rpartition("--resume ")[2].split()[0]
     server.say(Reply(text="It is 391."))
-    done = shell.run("run", "--resume", run_id, "--force")
+    done = shell.run("run", "--resume", run_id)
 
     assert signal.SIGINT + 128 == code
     assert ("It is 391.\n", 0) == (done.stdout, done.returncode), done.stderr
     assert 3 == len(server.requests)
     assert "Traceback" not in screen.output
+
+
+def test_a_run_of_a_live_process_is_not_taken_over_unless_forced(shell, server):
+    server.say(CALCULATE, hanging())
+    process = shell.popen("run", "assistant", "go", "--json")
+    assert server.wait_until(lambda server: len(server.requests) == 2)
+    run_id = read_event(process.stdout.readline()).run_id
+
+    refused = shell.run("run", "--resume", run_id)
+    server.say(Reply(text="Mine now."))
+    forced = shell.run("run", "--resume", run_id, "--force")
+    process.stdout.read()
+    errors = process.stderr.read()
+    process.wait()
+
+    assert 1 == refused.returncode
+    assert "--force" in refused.stderr
+    assert ("Mine now.\n", 0) == (forced.stdout, forced.returncode)
+    assert 1 == process.returncode, errors
+    process.stdout.close()
+    process.stderr.close()
 
 
 def test_ctrl_c_at_a_question_leaves_the_run_paused(shell, server, terminal):

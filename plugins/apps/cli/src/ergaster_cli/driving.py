@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Protocol
 
 from attrs import define, field
@@ -34,6 +34,7 @@ class Driver:
         consent: What to do about questions of yes and no.
         resume_command: What a person types to continue the run, up to its id; empty when nothing was stored.
         run_id: The run, once it has begun.
+        preface: Asked once, when the first event is here, for something to note; empty for nothing.
     """
 
     agent: Streams
@@ -42,6 +43,7 @@ class Driver:
     consent: Consent = "ask"
     resume_command: str = ""
     run_id: str = field(default="")
+    preface: Callable[[], str] = str
 
     def follow(self, events: Iterator[Event]) -> Exit:
         """Show *events*, answer questions, continue, and return the exit code."""
@@ -63,7 +65,7 @@ class Driver:
         last: Event | None = None
         try:
             for last in events:
-                self.run_id = self.run_id or last.run_id
+                self._begin(last)
                 self.view.show(last)
         except KeyboardInterrupt as interrupt:
             # When Ctrl-C came between two events, the stream has not heard of it; closing it would cancel the run.
@@ -71,6 +73,12 @@ class Driver:
                 events.throw(interrupt)
             raise
         return last
+
+    def _begin(self, event: Event) -> None:
+        self.run_id = self.run_id or event.run_id
+        if text := self.preface():
+            self.screen.note(text)
+        self.preface = str
 
     def _say_how_to_resume(self, what: str) -> None:
         if not self.run_id:

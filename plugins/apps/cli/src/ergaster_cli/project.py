@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import socket
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,13 +14,13 @@ from typing import Any
 from attrs import define, field
 
 from ergaster import Agent, Kernel, wait
-from ergaster.contracts.storage import Storage
+from ergaster.contracts.storage import Record, Storage
 from ergaster.sessions import RUNS
 from ergaster_cli.commands import make_manager
 from ergaster_cli.exits import CommandFailed, UsageError
 from ergaster_cli.home import data_folder
 
-__all__ = ["CONFIG_NAME", "Project", "find_config", "open_project"]
+__all__ = ["CONFIG_NAME", "Project", "find_config", "open_project", "owner_has_gone"]
 
 CONFIG_NAME = "ergaster.toml"
 _DEFAULT_AGENT = "assistant"
@@ -125,18 +128,16 @@ class Project:
             self._agents[name, model] = agent.replace(model=model) if model else agent
         return self._agents[name, model]
 
-    def agent_of_run(self, run_id: str, name: str = "") -> str:
-        """Return the agent whose run that is, as its record says.
+    def find_run(self, run_id: str) -> Record:
+        """Return the record of a run.
 
         Raises:
             CommandFailed: If no storage of the configuration has the run.
         """
-        if name:
-            return self.pick_agent(name)
         for storage in self.storages().values():
             record = wait(storage.get(RUNS, "default", run_id))
             if record is not None:
-                return self.pick_agent(str(record.value["runnable"]))
+                return record
         where = self.path or "the user's own storage"
         raise CommandFailed(f"there is no run {run_id!r} in the storages of {where}; name another configuration with --file")
 
@@ -158,6 +159,10 @@ class Project:
             )
         return found
 
+    def model_choice(self) -> str:
+        """Return which model `auto` stands for and why; empty when nobody said `auto`, or before the first run."""
+        return f"model: {self.kernel.auto_choice}" if self.kernel.auto_choice else ""
+
     def resume_command(self, name: str) -> str:
         """Return what to type to continue a run of the agent, up to the run's id; empty when it has no storage."""
         if self.agent(name).storage is None:
@@ -174,6 +179,23 @@ class Project:
             await self.kernel.aclose()
 
         wait(close())
+
+
+def owner_has_gone(record: Record) -> bool:
+    """Say whether the process that owned a run was one of this machine and has ended.
+
+    Its lease may outlive it by seconds; taking the run over then waits for nobody. Fencing makes even an error safe.
+    """
+    host, _, number = str(record.value.get("owner") or "").rpartition(":")
+    if sys.platform == "win32" or host != socket.gethostname() or not number.isdecimal():
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def _use_of(given: object) -> tuple[str, dict[str, Any]] | None:

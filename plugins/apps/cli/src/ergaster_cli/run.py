@@ -11,9 +11,9 @@ from cyclopts import Parameter
 
 from ergaster_cli.deciding import Consent
 from ergaster_cli.driving import Driver
-from ergaster_cli.exits import UsageError
+from ergaster_cli.exits import CommandFailed, UsageError
 from ergaster_cli.progress import show_progress
-from ergaster_cli.project import open_project
+from ergaster_cli.project import open_project, owner_has_gone
 from ergaster_cli.screen import STDIN, Screen
 from ergaster_cli.views import JsonView, PlainView, View
 
@@ -61,7 +61,9 @@ def run(
     consent: Consent = "yes" if yes else "no" if no else "ask"
     with open_project(file) as project, show_progress(screen):
         if resume:
-            agent_name, prompt = project.agent_of_run(resume, words[0] if words else ""), ""
+            record, prompt = project.find_run(resume), ""
+            agent_name = project.pick_agent(words[0] if words else str(record.value["runnable"]))
+            force = force or owner_has_gone(record)
         else:
             name, prompt = read_command(words, project.agent_names, piped=_read_piped(words, screen))
             agent_name = project.pick_agent(name)
@@ -73,10 +75,22 @@ def run(
             consent=consent,
             resume_command=project.resume_command(agent_name),
             run_id=resume,
+            preface=str if json else project.model_choice,
         )
         if resume:
-            return driver.follow(agent.resume_stream(resume, force=force))
+            return _follow_again(driver, force=force)
         return driver.follow(agent.stream(prompt, session_id=session or None, user_id=user or None))
+
+
+def _follow_again(driver: Driver, *, force: bool) -> int:
+    from ergaster.errors import RunBusy
+
+    try:
+        return driver.follow(driver.agent.resume_stream(driver.run_id, force=force))
+    except RunBusy as error:
+        raise CommandFailed(
+            f"run {driver.run_id} is at work in another process; wait for it, or take it over with --force"
+        ) from error
 
 
 def _read_piped(words: Sequence[str], screen: Screen) -> str:

@@ -319,7 +319,8 @@ MUTANTS: Mapping[str, list[type[ModelContract]]] = {
         "test_argument_pieces_join_to_the_arguments": [bent(delta=lambda delta: Delta(delta.kind, delta.text, 0))],
         "test_a_call_without_an_id_gets_one": [bent(reply=calls(lambda call: attrs.evolve(call, id="")))],
         "test_arguments_stay_as_the_model_wrote_them": [
-            bent(reply=calls(lambda call: attrs.evolve(call, arguments=json.dumps(json.loads(call.arguments)))))
+            bent(reply=calls(lambda call: attrs.evolve(call, arguments=json.dumps(json.loads(call.arguments))))),
+            kit_of(bent(reply=calls(lambda call: attrs.evolve(call, arguments="{}"))), arguments_as_objects=True),
         ],
         "test_a_tool_result_is_sent_back_with_its_call": [
             bent(request=messages(lambda all_: tuple(one for one in all_ if one.role != "tool")))
@@ -329,6 +330,10 @@ MUTANTS: Mapping[str, list[type[ModelContract]]] = {
         "test_a_refusal_is_told": [bent(reply=lambda reply: attrs.evolve(reply, stop_reason=StopReason.STOP))],
         "test_settings_are_sent_and_win_over_the_models_own": [
             bent(request=lambda request: attrs.evolve(request, settings=NO_SETTINGS)),
+        ],
+        "test_temperature_is_as_claimed": [
+            bent(request=lambda request: attrs.evolve(request, settings=NO_SETTINGS)),
+            kit_of(bent(), sampling=False),
         ],
         "test_schema_output_is_as_claimed": [
             claiming(bent(), schema_output=False),

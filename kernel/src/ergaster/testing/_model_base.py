@@ -69,6 +69,10 @@ class ModelKit(Contract):
     """The fixtures of the kit; a test class gives `ref`, or overrides `make_model`."""
 
     ref: ClassVar[str] = ""
+    sampling: ClassVar[bool] = True
+    """Whether the API takes a temperature; where it does not, asking for one is `Unsupported`."""
+    arguments_as_objects: ClassVar[bool] = False
+    """Whether the protocol carries a call's arguments as an object, so that a whole reply loses the way they were written."""
 
     def make_model(self, base_url: str, **options: object) -> Model:
         """Return the model under test, talking to *base_url* with the key `KEY`; *options* are more of its options."""

@@ -1,7 +1,7 @@
 """A model server on the loopback address, for tests of model plugins and of whatever calls a model over HTTP.
 
-It speaks Chat Completions and Responses, whole and as server-sent events, says what a test scripts, fails as real
-servers fail, counts what it is asked, and records the bodies. It runs in a thread of its own, so that one server
+It speaks Chat Completions, Responses and Messages, whole and as server-sent events, says what a test scripts, fails as
+real servers fail, counts what it is asked, and records the bodies. It runs in a thread of its own, so that one server
 serves several event loops and a stalled loop does not hide behind it.
 
 Example:
@@ -24,7 +24,8 @@ from typing import Literal, TypeAlias
 
 from attrs import evolve, field, frozen
 
-from ergaster.testing._loopback_wire import JsonDict, Reply, event_bytes, render_body, render_events
+from ergaster.testing._loopback_protocols import event_bytes, protocol_of, render_body, render_events, request_id
+from ergaster.testing._loopback_wire import JsonDict, Reply
 
 __all__ = [
     "Fault",
@@ -100,8 +101,8 @@ class ReceivedRequest:
 
     @property
     def protocol(self) -> str:
-        """`chat` or `responses`."""
-        return "responses" if "/responses" in self.path else "chat"
+        """`chat`, `responses` or `messages`."""
+        return protocol_of(self.path)
 
 
 def failing(status: int, *, code: str = "", message: str = "it failed", kind: str = "", **headers: str) -> Fault:
@@ -273,16 +274,17 @@ class LoopbackServer:
         if isinstance(step, Reply):
             if stream:
                 return await _send_stream(writer, step, request.protocol)
-            await _send_body(writer, 200, "application/json", json.dumps(render_body(step, request.protocol)).encode())
+            body = json.dumps(render_body(step, request.protocol)).encode()
+            await _send_body(writer, 200, "application/json", body, request_id(request.protocol))
             return True
         if step.mode == "stream":
             return await _send_broken_stream(step, request.protocol, reader, writer)
         if step.mode == "hang":
             await reader.read()  # returns when the client closes
             return False
-        await _send_body(
-            writer, step.status, step.content_type, step.body, step.headers, missing=100 if step.mode == "cut" else 0
-        )
+        headers = {**request_id(request.protocol), **step.headers}
+        missing = 100 if step.mode == "cut" else 0
+        await _send_body(writer, step.status, step.content_type, step.body, headers, missing=missing)
         return step.mode != "cut"
 
 
@@ -312,20 +314,20 @@ async def _send_body(
     status: int,
     content_type: str,
     body: bytes,
-    headers: Mapping[str, str] | None = None,
+    headers: Mapping[str, str],
     *,
     missing: int = 0,
 ) -> None:
-    fields = {"content-type": content_type, "content-length": str(len(body) + missing), "x-request-id": "req-1"}
-    head = "".join(f"{name}: {value}\r\n" for name, value in {**fields, **(headers or {})}.items())
+    fields = {"content-type": content_type, "content-length": str(len(body) + missing), **headers}
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     writer.write(f"HTTP/1.1 {status} Scripted\r\n{head}\r\n".encode("latin-1") + body)
     await writer.drain()
 
 
-def _start_stream(writer: asyncio.StreamWriter) -> None:
-    writer.write(
-        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-request-id: req-1\r\ntransfer-encoding: chunked\r\n\r\n"
-    )
+def _start_stream(writer: asyncio.StreamWriter, protocol: str) -> None:
+    fields = {"content-type": "text/event-stream", "transfer-encoding": "chunked", **request_id(protocol)}
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    writer.write(f"HTTP/1.1 200 OK\r\n{head}\r\n".encode("latin-1"))
 
 
 def _chunk(data: bytes) -> bytes:
@@ -333,7 +335,7 @@ def _chunk(data: bytes) -> bytes:
 
 
 async def _send_stream(writer: asyncio.StreamWriter, reply: Reply, protocol: str) -> bool:
-    _start_stream(writer)
+    _start_stream(writer, protocol)
     parts = [event_bytes(event, reply.framing, protocol) for event in render_events(reply, protocol)]
     if reply.done and protocol == "chat":
         parts.append(b"data: [DONE]\r\n\r\n" if reply.framing == "crlf" else b"data: [DONE]\n\n")
@@ -348,7 +350,7 @@ async def _send_stream(writer: asyncio.StreamWriter, reply: Reply, protocol: str
 
 
 async def _send_broken_stream(fault: Fault, protocol: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-    _start_stream(writer)
+    _start_stream(writer, protocol)
     for event in render_events(fault.reply, protocol)[: fault.after]:
         writer.write(_chunk(event_bytes(event, "lf", protocol)))
         await writer.drain()

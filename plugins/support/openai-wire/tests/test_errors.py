@@ -28,6 +28,7 @@ ORIGIN = Origin("vendor", "model-1", Secret("plain-words-as-a-key"), "VENDOR_API
         (400, {"error": {"message": "This model's maximum context length is 8192 tokens", "code": None}}, ContextOverflow),
         (400, {"error": {"code": 400, "type": "exceed_context_size_error", "message": "too long"}}, ContextOverflow),
         (500, {"error": {"message": "the request exceeds the available context size"}}, ContextOverflow),
+        (400, {"error": {"message": "input length and `max_tokens` exceed context limit: 190000 + 32000"}}, ContextOverflow),
         (413, {"error": {"code": "rate_limit_exceeded", "message": "tokens per minute"}}, RateLimited),
         (402, {"error": {"message": "Insufficient Balance"}}, RateLimited),
         (400, {"error": {"code": "content_policy_violation", "message": "no"}}, ContentRefused),

@@ -30,7 +30,7 @@ _EXCERPT = 500
 _KEY_LIKE = re.compile(r"\b(sk|gsk|key|tgp|xai|pk)[-_][A-Za-z0-9_\-*]{6,}|\bBearer\s+\S+")
 _OVERFLOW_CODES = {"context_length_exceeded", "exceed_context_size_error", "request_too_large", "string_above_max_length"}
 _OVERFLOW_TEXT = re.compile(
-    r"maximum context length|context (length|window|size)|too many (input )?tokens|prompt is too long", re.I
+    r"maximum context length|context (length|window|size|limit)|too many (input )?tokens|prompt is too long", re.I
 )
 _REFUSED_CODES = {
     "content_filter",
@@ -104,7 +104,7 @@ def error_from_value(value: Json, origin: Origin) -> ModelError:
 def malformed(what: str, body: bytes, origin: Origin, request_id: str | None = None) -> MalformedReply:
     """Return the error for a reply that breaks the protocol; it shows the beginning of the body."""
     text = redact(_excerpt(body, 200), origin.secret)
-    advice = f": it begins with {text!r}; check that base_url is the address of an OpenAI-compatible API" if text else ""
+    advice = f": it begins with {text!r}; check that base_url is the address of the API" if text else ""
     return MalformedReply(
         f"{origin.provider} sent {what}{advice}",
         provider=origin.provider,

@@ -128,7 +128,7 @@ class WireModel(Model):
         try:
             return self._codec.decode(response.body, self._known_origin(), seed=seed)
         except ModelError as error:
-            error.request_id = error.request_id or response.headers.get("x-request-id")
+            error.request_id = error.request_id or _request_id(response.headers)
             raise
 
     async def _respond(self, call: Request) -> Response:
@@ -185,7 +185,7 @@ class WireModel(Model):
         except TransportError as error:
             raise _unavailable(error, origin) from error
         except ModelError as error:
-            error.request_id = error.request_id or headers.get("x-request-id")
+            error.request_id = error.request_id or _request_id(headers)
             raise
 
     def _call(self, body: bytes, effective: Effective, path: str, method: str = "POST") -> Request:
@@ -216,6 +216,10 @@ class WireModel(Model):
             timeout = Timeout(settings.timeout, self._endpoint.connect_timeout)
             effective = self._effective = Effective(given, settings, timeout)
         return effective
+
+
+def _request_id(headers: Mapping[str, str]) -> str | None:
+    return headers.get("x-request-id") or headers.get("request-id")
 
 
 def _merged(own: ModelSettings, given: ModelSettings) -> ModelSettings:

@@ -17,7 +17,7 @@ LAZY = frozenset(
 )
 """Never loaded by `import ergaster`; the kernel's own dependencies among them are loaded on first use."""
 
-NOT_VENDORS = frozenset({"cli", "calculator", "files", "history", "memory"})
+NOT_VENDORS = frozenset({"cli", "calculator", "files", "history", "hooks", "memory", "sessions"})
 """Plugins named after what they are, by a word that a kernel may need; no company, product or engine."""
 
 
@@ -29,8 +29,12 @@ def test_importing_ergaster_is_light():
     assert len(loaded) <= MODULES_AT_MOST, f"{len(loaded)} modules: {' '.join(loaded)}"
 
 
+NO_VENDORS = {"support", "apps", "contrib", "features", "guardrails"}
+"""Kinds whose plugins are abilities of ours, named by words that everybody uses, and no technology of somebody."""
+
+
 def test_kernel_names_no_vendor(runtime, plugins):
-    vendors = {plugin.name.replace("-", "_") for plugin in plugins if plugin.kind not in {"support", "apps", "contrib"}}
+    vendors = {plugin.name.replace("-", "_") for plugin in plugins if plugin.kind not in NO_VENDORS}
     vendors -= NOT_VENDORS
     pattern = re.compile(rf"(?<![a-z])({'|'.join(sorted(vendors))})(?![a-z])", re.IGNORECASE)
     offenders = [

@@ -34,7 +34,7 @@ class Limits:
         output_retries: How often an answer that does not fit the output schema is sent back.
         model_retries: How often a model call that failed for a passing reason is tried again.
         run_retries: How often a run that failed for a passing reason goes on by itself from its last finished step.
-        retry_seconds: Longest time for one model call with all its retries and the waits between them.
+        retry_seconds: How long after its beginning a model call may be tried again; a wait that would end later is not begun.
     """
 
     model_calls: int | None = 50

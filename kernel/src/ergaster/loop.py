@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from operator import is_
-from time import perf_counter
+from time import monotonic, perf_counter
 
 from attrs import evolve
 
@@ -261,6 +261,7 @@ def _delta_event(run: Run, delta: Delta) -> Event:
 async def _attempts(run: Run, model: Model, request: ModelRequest) -> AsyncIterator[Delta | ModelResponse]:
     """Call the model; what failed for a passing reason before anything was shown is tried again."""
     limits = run.plan.limits
+    deadline = monotonic() + limits.retry_seconds
     shown = False
 
     async def once() -> AsyncIterator[Delta | ModelResponse]:
@@ -274,7 +275,7 @@ async def _attempts(run: Run, model: Model, request: ModelRequest) -> AsyncItera
                 yield item
 
     def decide(error: Exception) -> bool | timedelta:
-        return False if shown else _retry_wait(error)
+        return False if shown else _retry_wait(error, deadline - monotonic())
 
     failures: list[ModelError] = []
     try:
@@ -304,11 +305,11 @@ async def _attempts(run: Run, model: Model, request: ModelRequest) -> AsyncItera
                     yield item
 
 
-def _retry_wait(error: Exception) -> bool | timedelta:
-    """Say whether a failed model call may be tried again; as a time when the provider named one."""
-    if not isinstance(error, ModelError) or not error.can_retry:
+def _retry_wait(error: Exception, left: float) -> bool | timedelta:
+    """Say whether a failed model call may be tried again in the seconds that are left, and when if the provider said."""
+    if not isinstance(error, ModelError) or not error.can_retry or left <= (error.retry_after or 0):
         return False
-    return True if error.retry_after is None else timedelta(seconds=error.retry_after)
+    return timedelta(seconds=error.retry_after) if error.retry_after else True  # zero means at once: not in a hot loop
 
 
 async def _settle_answer(run: Run, message: Message) -> None:

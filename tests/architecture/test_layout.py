@@ -20,6 +20,8 @@ FOLDERS = frozenset(
 APP_GROUPS = frozenset({"ergaster.interfaces", "ergaster.commands", "ergaster.evaluators"})
 GROUPS = frozenset({kind.group for kind in KINDS.values()}) | APP_GROUPS | {"ergaster.hooks"}
 WITHOUT_ENTRY_POINT = frozenset({"support", "apps"})
+FAMILIES = frozenset({"plugins/features/sessions"})
+"""Distributions of several small plugins of one idea; each plugin's name is an extra besides the distribution's."""
 EAGER = frozenset({"attr", "attrs", "ergaster", "jiter", "pluggy"})
 """What a plugin may load when its module is imported (jiter is one small extension module); its SDK comes at first use."""
 
@@ -99,11 +101,15 @@ def test_entry_points_are_known_and_named_after_the_plugin(plugins):
         for plugin in plugins
         if (plugin.kind not in WITHOUT_ENTRY_POINT and not plugin.entry_points)
         or not set(plugin.entry_points) <= GROUPS
-        or any(_normal(name) != _normal(plugin.name) for names in plugin.entry_points.values() for name in names)
+        or (plugin.where not in FAMILIES and any(name != _normal(plugin.name) for name in _provided(plugin)))
         or any(not value.startswith(plugin.package) for names in plugin.entry_points.values() for value in names.values())
     }
 
     assert {} == wrong
+
+
+def _provided(plugin) -> list[str]:
+    return [_normal(name) for names in plugin.entry_points.values() for name in names]
 
 
 def test_plugins_reach_no_sibling_and_no_private_name(plugins):
@@ -153,9 +159,11 @@ def test_every_plugin_is_an_extra_of_the_kernel(plugins, kernel_pyproject):
     extras = kernel_pyproject["optional-dependencies"]
     first_party = [plugin for plugin in plugins if plugin.kind not in {"support", "contrib"}]
     published = {_normal(plugin.name): plugin.pyproject["project"]["name"] for plugin in first_party}
+    families = [plugin for plugin in first_party if plugin.where in FAMILIES]
+    members = {name: plugin.pyproject["project"]["name"] for plugin in families for name in _provided(plugin)}
     single = {name: lines[0] for name, lines in extras.items() if name not in {"standard", "all"}}
 
-    assert published == single
+    assert published | members == single
     assert set(published) == _flatten("all", extras)
 
 

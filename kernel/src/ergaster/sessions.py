@@ -12,12 +12,13 @@ from datetime import UTC, datetime, timedelta
 
 from ergaster.codec import decode, dump_json, encode, load_json
 from ergaster.contracts.context import Turn
-from ergaster.contracts.storage import Record, Storage, Table
+from ergaster.contracts.storage import Order, Record, Storage, Table
 from ergaster.errors import AccessDenied, StorageConflict
+from ergaster.filters import Eq
 from ergaster.messages import Json, JsonObject
 from ergaster.state import RunState
 
-__all__ = ["LEASE", "RUNS", "SESSIONS", "SessionLog", "lease_is_live", "save_run"]
+__all__ = ["LEASE", "RUNS", "SESSIONS", "SessionLog", "lease_is_live", "save_run", "user_sessions"]
 
 SESSIONS = Table("sessions", (("user_id", "text"), ("created_at", "text"), ("updated_at", "text"), ("title", "text")))
 RUNS = Table(
@@ -62,6 +63,15 @@ def lease_is_live(record: Record | None) -> bool:
     """Say whether the run's owner gave a sign of life within the lease."""
     until = record.value.get("lease_until") if record else None
     return until is not None and datetime.fromisoformat(until) > _now()
+
+
+async def user_sessions(storage: Storage, tenant: str, user_id: str, *, limit: int = 50) -> Sequence[Record]:
+    """Return the records of up to *limit* (1 to 1,000) sessions that belong to the user, the last used first.
+
+    Sessions that were begun without a user belong to nobody and are never among them.
+    """
+    order = Order("updated_at", descending=True)
+    return (await storage.query(SESSIONS, tenant, where=Eq("user_id", user_id), order=order, limit=limit)).records
 
 
 class SessionLog:

@@ -341,7 +341,7 @@ def test_options_are_checked_before_the_factory_is_called(manager):
     with pytest.raises(InvalidOption) as caught:
         manager.create("toolkit", "boxes", {"sice": 4})
 
-    assert "the toolkit 'boxes': sice: unknown option; did you mean 'size'? Known: size" == str(caught.value)
+    assert "the toolkit 'boxes': sice: unknown option; did you mean 'size'?; known are size" == str(caught.value)
 
 
 def test_a_kind_that_nobody_has_is_refused(manager):

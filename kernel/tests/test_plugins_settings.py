@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ergaster.catalog import Spec
-from ergaster.errors import InvalidOption, InvalidRef, PluginError
+from ergaster.errors import InvalidInput, InvalidOption, InvalidRef, PluginError
 from ergaster.refs import parse_ref
+from ergaster.schema.options import options_adapter
 from ergaster.secrets import Secret
 from ergaster.settings import option_types, settings_from, spec_for
-from ergaster.structure import Problem, load
 
 
 class Level(enum.Enum):
@@ -96,23 +96,29 @@ def test_options_become_settings():
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"url": 3}, "url: expected a string, got a whole number"),
-        ({"url": "x", "timeout": "3"}, "timeout: expected a number, got a string"),
-        ({"url": "x", "timeout": True}, "timeout: expected a number, got a boolean"),
-        ({"url": "x", "timeout": float("nan")}, "timeout: expected a number, got a number that is not finite"),
-        ({"url": "x", "limit": "3"}, "limit: expected a whole number, got a string"),
-        ({"url": "x", "limit": 3.0}, "limit: expected a whole number, got a number"),
-        ({"url": "x", "limit": False}, "limit: expected a whole number, got a boolean"),
-        ({"url": "x", "hosts": "abc"}, "hosts: expected a list, got a string"),
-        ({"url": "x", "hosts": ["a", 1]}, "hosts[1]: expected a string, got a whole number"),
-        ({"url": "x", "headers": {"a b": 1}}, "headers.'a b': expected a string, got a whole number"),
-        ({"url": "x", "level": "hi"}, "level: expected one of 'low', 'high'; did you mean 'high'?"),
-        ({"url": "x", "mode": "quick"}, "mode: expected one of 'fast', 'exact'"),
-        ({"url": "x", "retry": 3}, "retry: expected a table, got a whole number"),
-        ({"url": "x", "retry": {"times": 1, "tims": 2}}, "retry.tims: unknown key; did you mean 'times'?"),
-        ({"url": "x", "api_key": 7}, "api_key: expected a string, got a whole number"),
-        ({"url": "x", "ratio": -1}, "'ratio' must be >= 0: -1.0"),
-        ({}, "url: is missing"),
+        ({"url": 3}, "url: found an integer, expected text"),
+        (
+            {"url": "x", "timeout": "3"},
+            "timeout: found text, expected a number; write the value itself, without quotes around it",
+        ),
+        ({"url": "x", "timeout": True}, "timeout: found a boolean, expected a number"),
+        ({"url": "x", "timeout": float("nan")}, "timeout: found a number that is not finite, expected a number"),
+        (
+            {"url": "x", "limit": "3"},
+            "limit: found text, expected an integer or null; write the value itself, without quotes around it",
+        ),
+        ({"url": "x", "limit": 3.0}, "limit: found a number, expected an integer or null"),
+        ({"url": "x", "limit": False}, "limit: found a boolean, expected an integer or null"),
+        ({"url": "x", "hosts": "abc"}, "hosts: found text, expected an array"),
+        ({"url": "x", "hosts": ["a", 1]}, "hosts[1]: found an integer, expected text"),
+        ({"url": "x", "headers": {"a b": 1}}, "headers['a b']: found an integer, expected text"),
+        ({"url": "x", "level": "hi"}, "level: found text, expected one of 'low' or 'high'; did you mean 'high'?"),
+        ({"url": "x", "mode": "quick"}, "mode: found text, expected one of 'fast' or 'exact'"),
+        ({"url": "x", "retry": 3}, "retry: found an integer, expected an object"),
+        ({"url": "x", "retry": {"times": 1, "tims": 2}}, "retry.tims: unknown option; did you mean 'times'?"),
+        ({"url": "x", "api_key": 7}, "api_key: found an integer, expected text or null"),
+        ({"url": "x", "ratio": -1}, "the options: refused: 'ratio' must be >= 0: -1.0"),
+        ({}, "url: missing, expected text"),
     ],
 )
 def test_option_that_does_not_fit_is_told_with_its_path(options, problem):
@@ -125,17 +131,22 @@ def test_option_that_does_not_fit_is_told_with_its_path(options, problem):
 
 def test_unknown_options_name_all_that_are_known():
     with pytest.raises(InvalidOption) as caught:
-        settings_from(SPEC, {"url": "x", "time_out": 3, "zzz": 4, "limit": "x"}, kind="model")
+        settings_from(SPEC, {"url": "x", "time_out": 3, "limit": "x"}, kind="model")
 
-    known = "api_key, headers, hosts, level, limit, mode, ratio, retry, timeout, url"
     assert (
-        "the model 'boxes': limit: expected a whole number, got a string; "
-        f"time_out: unknown option; did you mean 'timeout'? Known: {known}; zzz: unknown option; known: {known}"
+        "the model 'boxes': time_out: unknown option; did you mean 'timeout'?; limit: found text, expected an integer or null; "
+        "known are api_key, headers, hosts, level, limit, mode, ratio, retry, timeout, url"
     ) == str(caught.value)
+
+    with pytest.raises(InvalidOption) as caught:
+        settings_from(SPEC, {"url": "x", "zzz": 4})
+
+    known = "url, api_key, timeout, limit, retry, level, mode, hosts, headers and ratio"
+    assert f"the plugin 'boxes': zzz: unknown option; known are {known}" == str(caught.value)
 
 
 def test_plugin_without_settings_takes_no_option():
-    with pytest.raises(InvalidOption, match="the plugin 'boxes': size: unknown option; the plugin has none"):
+    with pytest.raises(InvalidOption, match="the plugin 'boxes': size: unknown option; there are none"):
         settings_from(Spec("boxes", print), {"size": 3})
 
     assert settings_from(Spec("boxes", print), {}) is None
@@ -198,35 +209,34 @@ Identifier = NewType("Identifier", str)
     ],
 )
 def test_value_that_fits_is_taken(hint, value, expected):
-    problems: list[Problem] = []
+    loaded = options_adapter(hint).load(value)
 
-    assert expected == load(hint, value, "it", problems)
-    assert [] == problems
+    assert (type(expected), expected) == (type(loaded), loaded)
 
 
 @pytest.mark.parametrize(
     ("hint", "value", "expected"),
     [
-        (Literal[1], True, "expected 1, got a boolean"),
-        (str | Retry, {"times": "x"}, "it.times: expected a whole number, got a string"),
-        (str | list[int], [1, "x"], "it[1]: expected a whole number, got a string"),
-        (str | Retry, 3, "expected a string or a table, got a whole number"),
-        (tuple[int, str], [1], "expected 2 items, got 1"),
-        (frozenset[Any], [[]], "has an item that cannot be in a set"),
-        (Decimal, "NaN", "expected a decimal number, got a string"),
-        (Decimal, "1e9", "expected a decimal number, got a string"),
-        (date, datetime(2026, 1, 2, tzinfo=UTC), "expected a date, got a date with a time"),
-        (Client, "x", "expected an object of type Client, got a string"),
-        (Callable[[], None], 3, "expected a callable, got a whole number"),
-        (bool, 1, "expected true or false, got a whole number"),
-        (int, Secret("x"), "expected a whole number, got a secret"),
+        (Literal[1], True, "found a boolean, expected 1"),
+        (str | Retry, {"times": "x"}, "times: found text, expected an integer"),
+        (str | list[int], [1, "x"], "[1]: found text, expected an integer"),
+        (str | Retry, 3, "found an integer, expected text or an object"),
+        (tuple[int, str], [1], "found an array of 1, expected an array of exactly 2"),
+        (frozenset[Any], [[]], "found items that cannot be members of a set, expected plain values"),
+        (Decimal, "NaN", "found text, expected a decimal number as text like '19.99'"),
+        (Decimal, "1e9", "found text, expected a decimal number as text like '19.99'"),
+        (date, datetime(2026, 1, 2, tzinfo=UTC), "found a Python datetime, expected a date as text like '2025-01-31'"),
+        (Client, "x", "found text, expected a Python Client"),
+        (Callable[[], None], 3, "found an integer, expected a callable"),
+        (bool, 1, "found an integer, expected true or false"),
+        (int, Secret("x"), "found a Python Secret, expected an integer"),
     ],
 )
 def test_value_that_does_not_fit_is_a_problem(hint, value, expected):
-    problems: list[Problem] = []
-    load(hint, value, "it", problems)
+    with pytest.raises(InvalidInput) as caught:
+        options_adapter(hint).load(value)
 
-    assert [expected if expected.startswith("it") else f"it: {expected}"] == [str(problem) for problem in problems]
+    assert (expected if ": " in expected else f"the keys: {expected}",) == caught.value.problems
 
 
 anything = st.recursive(
@@ -294,9 +304,9 @@ def test_plain_class_takes_its_parameters_as_options():
     spec = spec_for("toolkit", "plain", Plain)
 
     assert ("x", 2, [1], {}) == spec.factory(parse_ref("plain:x"), settings_from(spec, {"size": 2, "more": [1]})).facts
-    with pytest.raises(InvalidOption, match="size: expected a whole number, got a string"):
+    with pytest.raises(InvalidOption, match="size: found text, expected an integer"):
         settings_from(spec, {"size": "2"})
-    with pytest.raises(InvalidOption, match="unknown option; known: more, size"):
+    with pytest.raises(InvalidOption, match="unknown option; known are size and more"):
         settings_from(spec, {"rest": 2})
 
 

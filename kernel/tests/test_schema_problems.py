@@ -113,7 +113,7 @@ def test_all_problems_are_told_at_once_with_their_paths():
         )
 
     assert (
-        "guests[0].x: found the text '1', expected an integer; send the value itself, without quotes around it",
+        "guests[0].x: found the text '1', expected an integer; write the value itself, without quotes around it",
         "guests[1].z: unknown field; known are x, y and hidden",
         "guests[1].x: missing, expected an integer",
         "unti: unknown argument; did you mean 'unit'?",
@@ -126,11 +126,15 @@ def test_all_problems_are_told_at_once_with_their_paths():
 @pytest.mark.parametrize(
     ("hint", "value", "problem"),
     [
-        (int, "None", "the value: found the text 'None', expected an integer; send the value itself, without quotes around it"),
+        (
+            int,
+            "None",
+            "the value: found the text 'None', expected an integer; write the value itself, without quotes around it",
+        ),
         (
             list[int],
             "[1]",
-            "the value: found the text '[1]', expected an array; send the value itself, without quotes around it",
+            "the value: found the text '[1]', expected an array; write the value itself, without quotes around it",
         ),
         (date, "3", "the value: found the text '3', expected a date as text like '2025-01-31'"),
         (int | str, 1.5, "the value: found the number 1.5, expected an integer or text"),

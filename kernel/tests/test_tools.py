@@ -89,14 +89,14 @@ def test_tool_can_still_be_called_as_a_function():
         ({"first": None}, ("first: found null, expected an integer",)),
         (
             {"first": "None"},
-            ("first: found the text 'None', expected an integer; send the value itself, without quotes around it",),
+            ("first: found the text 'None', expected an integer; write the value itself, without quotes around it",),
         ),
         ({"first": 1, "third": 3}, ("third: unknown argument; known are first and second",)),
         (
             {"frist": 1, "second": "2"},
             (
                 "frist: unknown argument; did you mean 'first'?",
-                "second: found the text '2', expected an integer; send the value itself, without quotes around it",
+                "second: found the text '2', expected an integer; write the value itself, without quotes around it",
                 "first: missing, expected an integer",
             ),
         ),

@@ -8,10 +8,10 @@ FLOORS = (
     "errors messages events refs filters secrets suggestions",  # data, no behaviour
     "contracts",  # one small file for each kind
     "hookspecs catalog",  # the hooks, the table of kinds
-    "structure interpolation limits policy",  # checks of single values
+    "schema interpolation limits policy",  # checks of values
     "discovery offers registration settings failures inventory loading observers plugins",  # names
-    "config config_names config_schema",  # ergaster.toml
-    "schema codec tools output transcript sync",  # objects, never names
+    "config config_names",  # ergaster.toml
+    "codec tools output transcript sync",  # objects, never names
     "state journal sessions plan run nesting invoke calls loop ownership results",  # a run
     "kernel assembly running front agent team",  # names become objects; the nouns a user writes
 )

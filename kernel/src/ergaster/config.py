@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ergaster.contracts.model import ModelSettings
 from ergaster.contracts.toolkit import Effect
-from ergaster.errors import ConfigError, InvalidRef
+from ergaster.errors import ConfigError, InvalidInput, InvalidRef
 from ergaster.interpolation import interpolate
 from ergaster.limits import Limits
+from ergaster.messages import Json, JsonObject
 from ergaster.refs import parse_ref
-from ergaster.structure import REST, Problem, at, describe_value, load_fields
+from ergaster.schema.misfits import Misfit, misfit
+from ergaster.schema.nodes import DERIVED, REST, SHORT, Node
 
 __all__ = [
     "AgentConfig",
@@ -47,7 +49,56 @@ RESERVED: Final = frozenset(
 """Keys of an agent that cannot be the names of features, since they are words of `Agent` or of a run."""
 
 NAME_PATTERN: Final = r"^[^\u0000-\u0020:/\\]{1,64}$"
-_NAME = re.compile(NAME_PATTERN[:-1] + r"\Z")
+
+
+def _rule(expected: str, holds: Callable[[str], object], problem: str, schema: JsonObject) -> Node:
+    """Return the node of text that keeps a rule; the problem never repeats the text, which may hold a secret."""
+
+    def load(value: Json) -> str:
+        if not isinstance(value, str):
+            raise misfit(value, expected)
+        if not holds(value):
+            raise Misfit(problem)
+        return value
+
+    return Node(load=load, schema=lambda _: {"type": "string", **schema}, expected=expected, kinds=frozenset({"string"}))
+
+
+def _is_ref(text: str) -> bool:
+    try:
+        parse_ref(text)
+    except InvalidRef:
+        return False
+    return True
+
+
+Name: TypeAlias = Annotated[
+    str,
+    _rule(
+        "a name",
+        re.compile(NAME_PATTERN[:-1] + r"\Z").match,
+        "is no name; it has 1 to 64 characters, none of them a space, ':', '/' or '\\'",
+        {"pattern": NAME_PATTERN},
+    ),
+]
+FeatureName: TypeAlias = Annotated[
+    str,
+    _rule(
+        "the name of a feature",
+        lambda name: name not in RESERVED,
+        "is reserved; it cannot be the name of a feature",
+        {"not": {"enum": sorted(RESERVED)}},
+    ),
+]
+Reference: TypeAlias = Annotated[
+    str,
+    _rule(
+        "a plugin's name",
+        _is_ref,
+        "is no plugin reference; write 'plugin', 'plugin:name' or a URL whose scheme is the plugin",
+        {"pattern": r"^([A-Za-z][A-Za-z0-9_.+-]*(:[\s\S]+)?|[\s\S]*\$\{env:[\s\S]*)$"},
+    ),
+]
 
 
 def _options_repr(options: Mapping[str, object]) -> str:
@@ -72,32 +123,8 @@ class PluginUse:
         options: Options of the plugin.
     """
 
-    use: str = field(repr=_use_repr)
+    use: Reference = field(repr=_use_repr, metadata={SHORT: True})
     options: Mapping[str, object] = field(factory=dict, repr=_options_repr, metadata={REST: True})
-
-    @classmethod
-    def load_data(cls, value: object, path: str, problems: list[Problem]) -> PluginUse | None:
-        """Read the short or the long form."""
-        if isinstance(value, str):
-            return cls(value) if _is_ref(value, path, problems) else None
-        if isinstance(value, PluginUse):
-            return value
-        if not isinstance(value, Mapping):
-            problems.append(Problem(path, f"expected a plugin's name or a table with 'use', got {describe_value(value)}"))
-            return None
-        loaded: PluginUse | None = load_fields(cls, value, path, problems)
-        return loaded if loaded is not None and _is_ref(loaded.use, at(path, "use"), problems) else None
-
-
-def _is_ref(text: str, path: str, problems: list[Problem]) -> bool:
-    try:
-        parse_ref(text)
-    except InvalidRef:  # its message repeats the text, which may hold a secret
-        problems.append(
-            Problem(path, "is no plugin reference; write 'plugin', 'plugin:name' or a URL whose scheme is the plugin")
-        )
-        return False
-    return True
 
 
 @frozen(kw_only=True)
@@ -128,7 +155,7 @@ class AgentConfig:
     tool_choice: str = "auto"
     input_schema: Mapping[str, object] | None = None
     output_schema: Mapping[str, object] | None = None
-    features: Mapping[str, FeatureSetting] = field(factory=dict, repr=_options_repr, metadata={REST: True})
+    features: Mapping[FeatureName, FeatureSetting] = field(factory=dict, repr=_options_repr, metadata={REST: True})
 
 
 @frozen(kw_only=True)
@@ -141,20 +168,9 @@ class ModelConfig:
         options: Options of the plugin.
     """
 
-    use: str = field(repr=_use_repr)
+    use: Reference = field(repr=_use_repr, metadata={SHORT: True})
     fallback: Sequence[PluginUse] = ()
     options: Mapping[str, object] = field(factory=dict, repr=_options_repr, metadata={REST: True})
-
-    @classmethod
-    def load_data(cls, value: object, path: str, problems: list[Problem]) -> ModelConfig | None:
-        """Read the table, or a reference alone."""
-        if isinstance(value, str):
-            return cls(use=value) if _is_ref(value, path, problems) else None
-        if not isinstance(value, Mapping):
-            problems.append(Problem(path, f"expected a model's reference or a table with 'use', got {describe_value(value)}"))
-            return None
-        loaded: ModelConfig | None = load_fields(cls, value, path, problems)
-        return loaded if loaded is not None and _is_ref(loaded.use, at(path, "use"), problems) else None
 
 
 @frozen(kw_only=True)
@@ -242,17 +258,14 @@ class Config:
         base_dir: The folder of the file, from which relative paths start.
     """
 
-    agents: Mapping[str, AgentConfig] = field(factory=dict)
-    models: Mapping[str, ModelConfig] = field(factory=dict)
-    knowledge: Mapping[str, KnowledgeConfig] = field(factory=dict)
-    teams: Mapping[str, TeamConfig] = field(factory=dict)
-    workflows: Mapping[str, WorkflowConfig] = field(factory=dict)
+    agents: Mapping[Name, AgentConfig] = field(factory=dict)
+    models: Mapping[Name, ModelConfig] = field(factory=dict)
+    knowledge: Mapping[Name, KnowledgeConfig] = field(factory=dict)
+    teams: Mapping[Name, TeamConfig] = field(factory=dict)
+    workflows: Mapping[Name, WorkflowConfig] = field(factory=dict)
     policy: Mapping[Effect, Ruling] = field(factory=dict)
     kernel: KernelConfig = field(factory=KernelConfig)
-    base_dir: Path = field(factory=Path.cwd, metadata={"ergaster.derived": True})
-
-
-TABLES_OF_NAMES: Final = ("agents", "models", "knowledge", "teams", "workflows")
+    base_dir: Path = field(factory=Path.cwd, metadata={DERIVED: True})
 
 
 def load_config(path: str | Path) -> Config:
@@ -279,15 +292,16 @@ def parse_config(mapping: Mapping[str, Any], base_dir: str | Path | None = None)
         ConfigError: If it has problems: all of them, with paths.
     """
     if not isinstance(mapping, Mapping):
-        raise ConfigError(f"the configuration is {describe_value(mapping)}; expected a table")
+        raise ConfigError(f"the configuration is a Python {type(mapping).__name__}; expected a table")
     return _parse(mapping, Path(base_dir) if base_dir is not None else Path.cwd(), "the configuration")
 
 
 def config_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of the file, for editors."""
-    from ergaster.config_schema import schema_of_config
+    from ergaster.schema.options import options_adapter
 
-    return schema_of_config()
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "ergaster.toml"}
+    return {**head, **options_adapter(Config).json_schema}
 
 
 def _read(path: Path) -> str:
@@ -326,30 +340,20 @@ def _parse_toml(text: str, path: Path) -> dict[str, Any]:
 
 
 def _parse(mapping: Mapping[str, Any], base_dir: Path, name: str) -> Config:
-    problems: list[Problem] = []
-    filled = interpolate(mapping, os.environ, problems)
-    unfilled = {problem.path for problem in problems}  # these have no value, and would be a problem a second time
-    _check_names(filled, problems)
+    from ergaster.schema.options import options_adapter
+
+    told: list[tuple[str, str]] = []
+    filled = interpolate(mapping, os.environ, told)
+    problems = [f"{path}: {text}" for path, text in told]
+    unfilled = tuple(f"{path}: " for path, _ in told)  # these have no value, and would be a problem a second time
     if filled.pop("base_dir", None) is not None:
-        problems.append(Problem("base_dir", "unknown key; it is always the folder of the file"))
-    structural: list[Problem] = []
-    config: Config | None = load_fields(Config, {**filled, "base_dir": base_dir}, "", structural)
-    problems.extend(problem for problem in structural if problem.path not in unfilled)
+        problems.append("base_dir: unknown key; it is always the folder of the file")
+    try:
+        config: Config | None = options_adapter(Config).load(filled)
+    except InvalidInput as error:
+        config = None
+        problems += [problem for problem in error.problems if not problem.startswith(unfilled)]
     if problems or config is None:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise ConfigError(f"{name} has {count}:", problems=[str(problem) for problem in problems])
-    return config
-
-
-def _check_names(filled: Mapping[str, Any], problems: list[Problem]) -> None:
-    rule = "is no name; it has 1 to 64 characters, none of them a space, ':', '/' or '\\'"
-    for table in TABLES_OF_NAMES:
-        entries = filled.get(table)
-        for name, entry in entries.items() if isinstance(entries, Mapping) else ():
-            path = at(table, name)
-            if not _NAME.match(str(name)):
-                problems.append(Problem(path, rule))
-            reserved = RESERVED.intersection(entry) if table == "agents" and isinstance(entry, Mapping) else ()
-            problems.extend(
-                Problem(at(path, key), "is reserved; it cannot be the name of a feature") for key in sorted(reserved)
-            )
+        raise ConfigError(f"{name} has {count}:", problems=problems)
+    return evolve(config, base_dir=base_dir)

@@ -10,7 +10,7 @@ from ergaster.config import AgentConfig, Config, PluginUse, TeamConfig
 from ergaster.errors import PluginError, UnknownPlugin
 from ergaster.plugins import PluginManager
 from ergaster.refs import parse_ref
-from ergaster.structure import Problem, at
+from ergaster.schema.misfits import at
 from ergaster.suggestions import did_you_mean
 
 __all__ = ["check_names"]
@@ -38,12 +38,12 @@ def check_names(config: Config, plugins: PluginManager) -> tuple[str, ...]:
             checker.use(kind, at(at("knowledge", name), kind), getattr(knowledge, kind))
     for name, team in config.teams.items():
         checker.team(at("teams", name), team)
-    return tuple(str(problem) for problem in checker.problems)
+    return tuple(checker.problems)
 
 
 class _Checker:
     def __init__(self, config: Config, plugins: PluginManager) -> None:
-        self.problems: list[Problem] = []
+        self.problems: list[str] = []
         self._config = config
         self._plugins = plugins
 
@@ -58,8 +58,10 @@ class _Checker:
         known = {*self._config.agents, *self._config.teams}
         for index, member in enumerate(team.members):
             if member not in known:
-                text = f"no agent or team of this file is called {member!r}{did_you_mean(member, known)}"
-                self.problems.append(Problem(at(at(path, "members"), index), text))
+                where = at(at(path, "members"), index)
+                self.problems.append(
+                    f"{where}: no agent or team of this file is called {member!r}{did_you_mean(member, known)}"
+                )
         self.use("strategy", at(path, "strategy"), team.strategy)
         self.use("storage", at(path, "storage"), team.storage)
 
@@ -70,7 +72,7 @@ class _Checker:
             seen.append(at_last)
             at_last = self._config.models[at_last].use
         if at_last == name:
-            self.problems.append(Problem(at(path, "use"), f"leads back to itself: {' > '.join([*seen, name])}"))
+            self.problems.append(f"{at(path, 'use')}: leads back to itself: {' > '.join([*seen, name])}")
 
     def model(self, path: str, ref: str) -> None:
         if ref != "auto" and ref not in self._config.models:
@@ -85,7 +87,7 @@ class _Checker:
             self._plugins.check(kind, self._plugins.resolve_ref(kind, ref).plugin)
         except PluginError as error:
             guess = did_you_mean(parse_ref(ref).plugin, self._config.models) if kind == "model" else ""
-            self.problems.append(Problem(path, f"{error}{guess}"))
+            self.problems.append(f"{path}: {error}{guess}")
 
     def _features(self, path: str, features: Mapping[str, object]) -> None:
         known = {*fields_dict(AgentConfig), *self._plugins.names("feature")} - {"features"}
@@ -94,4 +96,4 @@ class _Checker:
                 self._plugins.check("feature", name)
             except PluginError as error:
                 guess = did_you_mean(name, known) if isinstance(error, UnknownPlugin) else ""
-                self.problems.append(Problem(at(path, name), f"unknown key{guess}" if guess else str(error)))
+                self.problems.append(f"{at(path, name)}: {f'unknown key{guess}' if guess else error}")

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ergaster.schema.misfits import at
 from ergaster.secrets import Secret
-from ergaster.structure import Problem, at
 from ergaster.suggestions import shorten
 
 __all__ = ["interpolate"]
@@ -22,28 +22,28 @@ _SECRET_ENDINGS = ("key", "token", "password", "secret")
 _FREE_TEXT = frozenset({"instructions", "description", "workflows"})
 
 
-def interpolate(data: Mapping[str, Any], environment: Mapping[str, str], problems: list[Problem]) -> dict[str, Any]:
+def interpolate(data: Mapping[str, Any], environment: Mapping[str, str], problems: list[tuple[str, str]]) -> dict[str, Any]:
     """Return *data* with environment variables filled in.
 
     A value that comes from the environment into a key that ends in `key`, `token`, `password` or `secret` becomes a
     `Secret`. `$${env:X}` stands for the text `${env:X}`. A variable that is set to nothing counts as set, unless a
-    default is given. Values are not looked at again, and stand in no problem.
+    default is given. Values are not looked at again, and stand in no problem; a problem is a path and a sentence.
     """
     filled: dict[str, Any] = _Filler(environment, problems).fill(data, "", ())
     return filled
 
 
 class _Filler:
-    def __init__(self, environment: Mapping[str, str], problems: list[Problem]) -> None:
+    def __init__(self, environment: Mapping[str, str], problems: list[tuple[str, str]]) -> None:
         self._environment = environment
         self._problems = problems
 
     def fill(self, value: Any, path: str, keys: tuple[str, ...]) -> Any:
         if len(keys) > MAX_DEPTH:
-            self._problems.append(Problem(shorten(path), f"is nested deeper than {MAX_DEPTH} levels"))
+            self._problems.append((shorten(path), f"is nested deeper than {MAX_DEPTH} levels"))
             return None
         if isinstance(value, Mapping):
-            return {key: self.fill(item, at(path, key), (*keys, str(key))) for key, item in value.items()}
+            return {key: self.fill(item, at(path, str(key)), (*keys, str(key))) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [self.fill(item, at(path, index), (*keys, "")) for index, item in enumerate(value)]
         return self._text(value, path, keys) if isinstance(value, str) and "${" in value else value
@@ -61,7 +61,7 @@ class _Filler:
         filled = _PLACEHOLDER.sub(replacement, text)
         shell = _SHELL.search(text)
         if shell and not _FREE_TEXT.intersection(keys):
-            self._problems.append(Problem(path, f"unknown {shell[0]}; an environment variable is written ${{env:{shell[1]}}}"))
+            self._problems.append((path, f"unknown {shell[0]}; an environment variable is written ${{env:{shell[1]}}}"))
         if is_filled and keys and keys[-1].lower().endswith(_SECRET_ENDINGS):
             return Secret(filled)
         return filled
@@ -84,5 +84,5 @@ class _Filler:
         return value
 
     def _refuse(self, path: str, text: str) -> str:
-        self._problems.append(Problem(path, text))
+        self._problems.append((path, text))
         return ""

@@ -10,9 +10,8 @@ from typing import Any, Final, get_type_hints
 import attrs
 
 from ergaster.catalog import Spec
-from ergaster.errors import InvalidOption, InvalidRef, PluginError
+from ergaster.errors import InvalidInput, InvalidOption, InvalidRef, PluginError
 from ergaster.refs import Ref
-from ergaster.structure import Problem, field_types, init_fields, load_fields
 
 __all__ = ["REF_REST", "option_types", "settings_from", "spec_for", "title"]
 
@@ -30,6 +29,11 @@ class _NotGiven:
 _NOT_GIVEN: Final = _NotGiven()
 
 
+@attrs.frozen
+class _NoSettings:
+    """The settings of a plugin that has none."""
+
+
 def settings_from(spec: Spec[Any], options: Mapping[str, object], *, kind: str = "plugin") -> Any:
     """Make the settings object of *spec* from options as a person writes them; `None` when the Spec has no settings.
 
@@ -37,16 +41,17 @@ def settings_from(spec: Spec[Any], options: Mapping[str, object], *, kind: str =
         InvalidOption: For unknown options (with the nearest and all known names), missing ones and wrong types, all
             problems in one message, which never shows a value.
     """
-    problems: list[Problem] = []
-    if spec.settings is None:
-        problems = [Problem(str(key), "unknown option; the plugin has none") for key in options]
-        loaded = None
-    else:
-        loaded = load_fields(spec.settings, options, "", problems, noun="option", tell_known=True)
-    if problems:
-        text = "; ".join(str(problem) for problem in problems)
-        raise InvalidOption(f"{title(kind, spec.name)}: {text}", kind=kind, name=spec.name)
-    return loaded
+    if spec.settings is None and not options:
+        return None
+    from ergaster.schema.options import options_adapter
+
+    try:
+        return options_adapter(spec.settings or _NoSettings, "option").load(options)
+    except InvalidInput as error:
+        text, known = "; ".join(error.problems), option_types(spec)
+        if known and "known are" not in text and not set(options) <= set(known):
+            text += f"; known are {', '.join(sorted(known))}"
+        raise InvalidOption(f"{title(kind, spec.name)}: {text}", kind=kind, name=spec.name) from None
 
 
 def title(kind: str, name: str) -> str:
@@ -58,8 +63,9 @@ def option_types(spec: Spec[Any]) -> Mapping[str, object]:
     """Return the resolved type of each option of *spec*, for tables that people read."""
     if spec.settings is None:
         return {}
-    hints = field_types(spec.settings)
-    return {name: hints[attribute.name] for name, attribute in init_fields(spec.settings).items()}
+    from ergaster.schema.objects import class_properties
+
+    return {option.name: option.hint for option in class_properties(spec.settings)}
 
 
 def spec_for(kind: str, name: str, target: object) -> Spec[Any]:
@@ -130,11 +136,15 @@ def _rest_argument(kind: str, ref: Ref, rest: Any) -> dict[str, str]:
 
 
 def _options_of_class(target: type) -> dict[str, Any]:
-    hints, options = field_types(target), {}
-    for name, attribute in init_fields(target).items():
-        computed = bool(getattr(attribute.default, "takes_self", False))
-        default = _NOT_GIVEN if computed else attribute.default
-        options[name] = attrs.field(default=default, type=hints[attribute.name], metadata=dict(attribute.metadata), alias=name)  # type: ignore[call-overload]  # the type is known at run time only
+    from ergaster.schema.hints import class_hints
+
+    hints, options = class_hints(target), {}
+    for attribute in attrs.fields(target):
+        name, default = attribute.alias or attribute.name, attribute.default
+        default = _NOT_GIVEN if getattr(default, "takes_self", False) else default
+        hint = hints.get(attribute.name, attribute.type or Any)
+        if attribute.init:
+            options[name] = attrs.field(default=default, type=hint, metadata=dict(attribute.metadata), alias=name)  # type: ignore[call-overload]  # the type is known at run time only
     return options
 
 

@@ -20,7 +20,7 @@ from collections.abc import (
 )
 from collections.abc import Set as AbstractSet
 from pathlib import PurePath
-from typing import Any
+from typing import Any, ClassVar
 
 from attrs import define, evolve, field
 
@@ -65,7 +65,6 @@ _ARRAYS: Mapping[object, Callable[[list[object]], object] | None] = {
     frozenset: frozenset,
     collections.deque: collections.deque,
 }
-_SETS = frozenset({set, frozenset, AbstractSet, MutableSet})
 _MAPPINGS = frozenset({dict, Mapping, MutableMapping})
 _WRAPPERS = frozenset({"Final", "Required", "NotRequired", "ReadOnly"})
 _NEXT_STEP = (
@@ -79,9 +78,17 @@ class Compiler:
     """Compiles the hints of one adapter; classes that it has met are reused, and may contain themselves.
 
     Attributes:
+        scalars: The nodes of plain types.
+        arrays: What makes each kind of collection from a list; None for the list itself.
+        sets: Those of them in which an array must not have an item twice.
+        word: What errors call a property of a class.
         is_recursive: Whether a class that contains itself was met.
     """
 
+    scalars: ClassVar[Mapping[object, Node]] = SCALARS
+    arrays: ClassVar[Mapping[object, Callable[[list[Any]], object] | None]] = _ARRAYS
+    sets: ClassVar[frozenset[object]] = frozenset({set, frozenset, AbstractSet, MutableSet})
+    word: str = "field"
     is_recursive: bool = False
     definitions: dict[object, Definition] = field(factory=dict)
 
@@ -95,7 +102,7 @@ class Compiler:
 
     def node(self, hint: Any, where: str) -> Node:
         """Return the node of a hint; *where* names the place in errors."""
-        scalar = SCALARS.get(hint) if isinstance(hint, Hashable) and _is_plain(hint) else None
+        scalar = self.scalars.get(hint) if isinstance(hint, Hashable) and _is_plain(hint) else None
         if scalar is not None:
             return scalar
         origin, arguments = typing.get_origin(hint), typing.get_args(hint)
@@ -117,7 +124,9 @@ class Compiler:
     def _annotated(self, hint: Any, where: str) -> Node:
         node = self.node(hint.__origin__, where)
         for note in _flattened(hint.__metadata__):
-            if isinstance(note, str) or type(note).__name__ == "Doc":
+            if isinstance(note, Node):
+                node = note
+            elif isinstance(note, str) or type(note).__name__ == "Doc":
                 node = described(node, str(getattr(note, "documentation", note)))
             elif (limit := _as_constraint(note)) is not None:
                 if not suits(node, limit):
@@ -174,9 +183,9 @@ class Compiler:
             if not arguments and hint is tuple:
                 return array_node(ANY, tuple)
             return tuple_node([self.node(argument, where) for argument in arguments])
-        if kind in _ARRAYS:
+        if kind in self.arrays:
             item = self.node(arguments[0], where) if arguments else ANY
-            return array_node(item, _ARRAYS[kind], unique=kind in _SETS)
+            return array_node(item, self.arrays[kind], unique=kind in self.sets)
         if kind in _MAPPINGS:
             key, value = arguments or (str, Any)
             return mapping_node(self._key(key, where), self.node(value, where))
@@ -198,20 +207,20 @@ class Compiler:
         kind = origin or hint
         if isinstance(kind, type):
             if issubclass(kind, enum.Enum) and not issubclass(kind, enum.Flag):
-                return enum_node(kind, class_description(kind))
+                return self.finished(kind, enum_node(kind, class_description(kind)))
             if issubclass(kind, PurePath):
-                return path_node(kind)
+                return self.finished(kind, path_node(kind))
             if hasattr(kind, "__pydantic_validator__") and hasattr(kind, "model_validate_json"):
                 from ergaster.schema.foreign import pydantic_node
 
-                return pydantic_node(kind)
+                return self.finished(kind, pydantic_node(kind))
             if is_supported_class(kind):
                 return self._fields(hint, kind, arguments)
         if isinstance(hint, str | typing.ForwardRef):
             raise SchemaError(
                 f"{where}: the name {getattr(hint, '__forward_arg__', hint)!r} stands for no type here; write the class itself"
             )
-        raise SchemaError(f"{where}: the type {hint_name(hint)} cannot become a JSON Schema; {_NEXT_STEP}")
+        return self.other(hint, kind, where)
 
     def _reference(self, definition: Definition) -> Node:
         if definition.node is not None:
@@ -225,54 +234,56 @@ class Compiler:
     def _fields(self, hint: Any, kind: type, arguments: tuple[Any, ...]) -> Node:
         if (known := self.definitions.get(hint)) is not None:
             return self._reference(known)
-        name = _definition_name(hint)
-        definition = self.definitions[hint] = Definition(name)
+        definition = self.definitions[hint] = Definition(_definition_name(hint))
         scope = _type_arguments(kind, arguments)
         properties = [evolve(prop, hint=_substituted(prop.hint, scope)) for prop in class_properties(kind)]
-        nodes = {prop.name: self.node(prop.hint, f"the class {kind.__qualname__}, field {prop.name!r}") for prop in properties}
-        required = frozenset(prop.name for prop in properties if prop.required)
-        description = class_description(kind)
-
-        def body(render: Render) -> Schema:
-            schema = object_schema([(prop, nodes[prop.name]) for prop in properties], required, render)
-            return {**schema, "description": description} if description else schema
-
-        definition.body = body
-        build = None if is_typed_dict(kind) else lambda values: kind(**values)
-        definition.node = Node(
-            load=object_load(nodes, required, build, word="field"),
-            schema=definition.schema,
-            expected=name,
-            kinds=frozenset({"object"}),
-            rank=1,
-            properties=nodes,
-            required=required,
-        )
+        description, build = class_description(kind), None if is_typed_dict(kind) else lambda values: kind(**values)
+        where = f"the class {kind.__qualname__}, field"
+        node = evolve(self._object(properties, where, build, self.word, description), expected=definition.name, rank=1)
+        node = self.finished(kind, node)
+        definition.body, definition.node = node.schema, evolve(node, schema=definition.schema)
         return definition.node
 
     def function(self, function: Callable[..., object], skip: frozenset[str], names: Mapping[str, object]) -> Node:
         """Return the node of a function's arguments, which loads to a dictionary of them."""
-        where = f"the function {getattr(function, '__qualname__', function)!s}()"
+        where = f"the function {getattr(function, '__qualname__', function)!s}(),"
         hints = {name: hint for name, hint in function_hints(function, names).items() if name not in skip}
-        properties = function_properties(function, skip, hints)
-        compiled: list[tuple[Property, Node]] = []
-        rest: Node | None = None
-        for prop in properties:
-            node = self.node(prop.hint, f"{where}, {prop.name!r}")
-            if prop.name == "**":
-                rest = node
-            else:
-                compiled.append((prop, node))
-        nodes = {prop.name: node for prop, node in compiled}
-        required = frozenset(prop.name for prop, _ in compiled if prop.required)
+        return self._object(function_properties(function, skip, hints), where, None, "argument")
+
+    def _object(
+        self,
+        properties: Sequence[Property],
+        where: str,
+        build: Callable[[dict[str, object]], object] | None,
+        word: str,
+        description: str = "",
+    ) -> Node:
+        nodes = {prop.name: self.node(prop.hint, f"{where} {prop.name!r}") for prop in properties}
+        rest_name = next((prop.name for prop in properties if prop.collects), "")
+        rest = nodes.pop(rest_name, None)
+        named = [(prop, nodes[prop.name]) for prop in properties if not prop.collects]
+        required = frozenset(prop.name for prop, _ in named if prop.required)
+
+        def schema(render: Render) -> Schema:
+            written = object_schema(named, required, render, rest)
+            return {**written, "description": description} if description else written
+
         return Node(
-            load=object_load(nodes, required, None, word="argument", rest=rest),
-            schema=lambda render: object_schema(compiled, required, render, rest),
+            load=object_load(nodes, required, build, word=word, rest=rest, rest_name=rest_name if build else ""),
+            schema=schema,
             expected="an object with the arguments",
             kinds=frozenset({"object"}),
             properties=nodes,
             required=required,
         )
+
+    def finished(self, kind: type, node: Node) -> Node:
+        """Return the node of an enumeration, a path or a class with fields, changed as this compiler wants it."""
+        return node
+
+    def other(self, hint: Any, kind: object, where: str) -> Node:
+        """Return the node of a hint that is nothing else."""
+        raise SchemaError(f"{where}: the type {hint_name(hint)} cannot become a JSON Schema; {_NEXT_STEP}")
 
 
 def _definition_name(hint: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from attrs import evolve
 
@@ -15,7 +15,7 @@ from ergaster.suggestions import did_you_mean
 __all__ = ["INTEGER_KEY", "are_alike", "array_node", "described", "mapping_node", "nearest_of", "tuple_node", "union_node"]
 
 
-def _load_items(values: Sequence[Json], load: Load) -> list[object]:
+def _load_items(values: Collection[Json], load: Load) -> list[object]:
     result: list[object] = []
     problems: list[Problem] = []
     for index, value in enumerate(values):
@@ -35,7 +35,7 @@ def array_node(item: Node, build: Callable[[list[object]], object] | None, *, un
     load_item = item.load
 
     def load(value: Json) -> object:
-        if not isinstance(value, list | tuple):
+        if not isinstance(value, list | tuple | set | frozenset):
             raise misfit(value, "an array")
         items = _load_items(value, load_item)
         if build is None:
@@ -114,7 +114,8 @@ def mapping_node(key: Node | None, value: Node) -> Node:
             written["propertyNames"] = key.schema(render)
         return written
 
-    return Node(load=load, schema=schema, expected=f"an object of {value.expected}", kinds=frozenset({"object"}), rank=3)
+    expected = "an object" if value.rank == 4 else f"an object of {value.expected}"
+    return Node(load=load, schema=schema, expected=expected, kinds=frozenset({"object"}), rank=3)
 
 
 def _integer_key(value: Json) -> int:
@@ -134,11 +135,12 @@ INTEGER_KEY = Node(
 def union_node(members: Sequence[Node]) -> Node:
     """Return the node of a union; a member of the value's exact JSON kind comes first, and narrow ones before wide ones."""
     by_kind = {kind: _candidates(members, kind) for kind in dict.fromkeys(KIND_OF.values())}
+    others = tuple(sorted(members, key=lambda member: member.rank))
     expected = listed([member.expected for member in members])
 
     def load(value: Json) -> object:
         kind = KIND_OF.get(type(value)) or _kind_of_subclass(value)
-        candidates = by_kind.get(kind, ())
+        candidates = by_kind.get(kind, others)
         if len(candidates) == 1 and kind in candidates[0].kinds:
             return candidates[0].load(value)
         if kind == "object":

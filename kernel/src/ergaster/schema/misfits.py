@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Sequence
+from contextvars import ContextVar
+from functools import reduce
 from typing import TypeAlias
 
 from ergaster.errors import InvalidInput
 from ergaster.messages import Json
 
-__all__ = ["MAX_DEPTH", "MAX_PROBLEMS", "Misfit", "check_depth", "found", "invalid", "listed", "misfit", "path_text"]
+__all__ = ["MAX_DEPTH", "MAX_PROBLEMS", "Misfit", "at", "check_depth", "found", "hides_values", "invalid", "listed", "misfit"]
 
 MAX_DEPTH = 100
 """Levels of nesting that a value may have; what is deeper is refused before anything recurses into it."""
@@ -22,6 +26,12 @@ SHOWN = 80
 
 Problem: TypeAlias = tuple[list[str | int], str]
 """Where, innermost step first, and what."""
+
+hides_values: ContextVar[bool] = ContextVar("ergaster_hides_values", default=False)
+"""Whether sentences say only what sort of value was found: what people write by hand may hold keys and passwords."""
+
+_BARE_KEY = re.compile(r"[^\W\d][\w-]*")
+_SORTS = {str: "text", bool: "a boolean", int: "an integer", float: "a number"}
 
 
 class Misfit(Exception):
@@ -40,6 +50,10 @@ class Misfit(Exception):
 
 def found(value: Json) -> str:
     """Name a JSON value in a sentence, never at length."""
+    if hides_values.get() and isinstance(value, str | int | float):
+        if isinstance(value, float) and not math.isfinite(value):
+            return "a number that is not finite"
+        return next(sort for kind, sort in _SORTS.items() if isinstance(value, kind))
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):
@@ -57,7 +71,7 @@ def misfit(value: Json, expected: str) -> Misfit:
     """Return the error for a value that is something else than expected."""
     hint = ""
     if isinstance(value, str) and "text" not in expected and _looks_like_json(value):
-        hint = "; send the value itself, without quotes around it"
+        hint = "; write the value itself, without quotes around it"
     return Misfit(f"found {found(value)}, expected {expected}{hint}")
 
 
@@ -78,22 +92,18 @@ def listed(words: Sequence[str], *, last: str = "or", limit: int = 30) -> str:
     return ", ".join(shown) if len(shown) < 2 else f"{', '.join(shown[:-1])} {last} {shown[-1]}"
 
 
-def path_text(steps: Sequence[str | int], root: str) -> str:
-    """Return a path such as `filters.tags[2]`; the root's own name when there are no steps."""
-    text = ""
-    for step in steps:
-        if isinstance(step, int):
-            text += f"[{step}]"
-        elif step.isidentifier():
-            text += f".{step}" if text else step
-        else:
-            text += f"[{step[:SHOWN]!r}]"
-    return text or root
+def at(path: str, step: str | int) -> str:
+    """Return the path of a step below *path*, such as `filters.tags[2]`."""
+    if isinstance(step, int):
+        return f"{path}[{step}]"
+    if not _BARE_KEY.fullmatch(step):
+        return f"{path}[{step[:SHOWN]!r}]"
+    return f"{path}.{step}" if path else step
 
 
 def invalid(error: Misfit, root: str, summary: str) -> InvalidInput:
     """Turn a misfit into the error that users see: all problems, each `path: what was found, what is expected`."""
-    problems = [f"{path_text(steps[::-1], root)}: {text}" for steps, text in error.problems[:MAX_PROBLEMS]]
+    problems = [f"{reduce(at, steps[::-1], '') or root}: {text}" for steps, text in error.problems[:MAX_PROBLEMS]]
     if len(error.problems) > MAX_PROBLEMS:
         problems.append(f"{root}: more problems than these {MAX_PROBLEMS}; correct these first")
     return InvalidInput(summary, problems=problems)

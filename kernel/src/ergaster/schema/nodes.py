@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from attrs import define, field, frozen
 
 from ergaster.messages import Json
 
-__all__ = ["KIND_OF", "Definition", "Load", "Node", "Render", "Schema", "render"]
+__all__ = ["DERIVED", "KIND_OF", "REST", "SHORT", "Definition", "Load", "Node", "Render", "Schema", "render"]
+
+REST: Final = "ergaster.rest"
+"""Metadata key of the one mapping field of an attrs class that takes every key which is no other field's."""
+
+SHORT: Final = "ergaster.short"
+"""Metadata key of the field of an attrs class whose value alone may stand for the whole object, where people write it."""
+
+DERIVED: Final = "ergaster.derived"
+"""Metadata key of a field of an attrs class that is no property: nobody writes it."""
 
 Schema: TypeAlias = dict[str, Json]
 Load: TypeAlias = Callable[[Json], object]

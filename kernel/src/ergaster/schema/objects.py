@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -18,7 +19,7 @@ from ergaster.schema.docstrings import parse_docstring
 from ergaster.schema.dumping import dump
 from ergaster.schema.hints import class_hints, function_doc
 from ergaster.schema.misfits import MAX_PROBLEMS, Misfit, Problem, misfit
-from ergaster.schema.nodes import Load, Node, Render, Schema
+from ergaster.schema.nodes import DERIVED, REST, Load, Node, Render, Schema
 
 __all__ = [
     "NO_DEFAULT",
@@ -50,6 +51,7 @@ class Property:
         required: Whether it must be there.
         default: What it is when left out, for the schema to show.
         description: For the model to read.
+        collects: Whether it takes all properties that are no others; its hint is the type of a mapping.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Property:
     required: bool = True
     default: Any = NO_DEFAULT
     description: str = ""
+    collects: bool = False
 
 
 def object_load(
@@ -66,6 +69,7 @@ def object_load(
     *,
     word: str,
     rest: Node | None = None,
+    rest_name: str = "",
 ) -> Load:
     """Return the loader of an object.
 
@@ -74,27 +78,37 @@ def object_load(
         required: Names of those that must be there.
         build: Makes the result of the loaded properties; None returns them as they are.
         word: What a property is called in sentences: `argument` or `field`.
-        rest: Compiled type of all other properties; None refuses them.
+        rest: Compiled type of the mapping of all other properties; None refuses them.
+        rest_name: Under which name *build* takes that mapping; empty to put the others beside the known ones.
     """
     loads = {name: node.load for name, node in properties.items()}
-    load_rest = None if rest is None else rest.load
 
     def load(value: Json) -> object:
         if not isinstance(value, Mapping):
             raise misfit(value, "an object")
         result: dict[str, object] = {}
+        others: dict[str, Json] = {}
         problems: list[Problem] = []
         for name, item in value.items():
             if len(problems) > MAX_PROBLEMS:
                 break
-            load_item = loads.get(name, load_rest)
+            load_item = loads.get(name)
             if load_item is None or type(name) is not str:
-                problems.append(([str(name)], f"unknown {word}{nearest_of(str(name), list(loads))}"))
+                if rest is not None and type(name) is str:
+                    others[name] = item
+                else:
+                    problems.append(([str(name)], f"unknown {word}{nearest_of(str(name), list(loads))}"))
                 continue
             try:
                 result[name] = load_item(item)
             except Misfit as error:
                 problems += _explained(error, name, item, required)
+        if rest is not None:
+            try:
+                found: Any = rest.load(others)
+                result |= {rest_name: found} if rest_name else found
+            except Misfit as error:
+                problems += error.problems
         if problems or not required <= result.keys():
             absent = required - value.keys()
             problems += [([name], f"missing, expected {node.expected}") for name, node in properties.items() if name in absent]
@@ -117,7 +131,8 @@ def _built(build: Callable[[dict[str, object]], object], values: dict[str, objec
     except Misfit:
         raise
     except Exception as error:  # boundary: a class's own checks refuse the value
-        raise Misfit(f"refused: {error}" if str(error) else f"refused: {type(error).__name__}") from error
+        said = error.args[0] if any(isinstance(item, attrs.Attribute) for item in error.args[1:]) else error
+        raise Misfit(f"refused: {str(said) or type(error).__name__}") from error
 
 
 def object_schema(
@@ -128,8 +143,7 @@ def object_schema(
     schema: Schema = {"type": "object", "properties": written}
     if required:
         schema["required"] = [name for name in written if name in required]
-    schema["additionalProperties"] = False if rest is None else rest.schema(render) or True
-    return schema
+    return schema | ({"additionalProperties": False} if rest is None else rest.schema(render))
 
 
 def _property_schema(prop: Property, schema: Schema) -> Schema:
@@ -171,7 +185,9 @@ def class_properties(kind: type) -> list[Property]:
     for base in reversed(kind.__mro__):
         notes.update(parse_docstring(base.__dict__.get("__doc__") or "").params)
     if attrs.has(kind):
-        properties = [_attrs_property(kind, item, hints) for item in attrs.fields(kind) if item.init]
+        properties = [
+            _attrs_property(kind, item, hints) for item in attrs.fields(kind) if item.init and DERIVED not in item.metadata
+        ]
     elif dataclasses.is_dataclass(kind):
         properties = _dataclass_properties(kind, hints)
     elif is_typed_dict(kind):
@@ -206,6 +222,7 @@ def _attrs_property(kind: type, item: attrs.Attribute[Any], hints: Mapping[str, 
         required=item.default is attrs.NOTHING,
         default=default,
         description=str(item.metadata.get("description", "")),
+        collects=REST in item.metadata,
     )
 
 
@@ -249,7 +266,7 @@ def _empty(factory: object) -> Any:
 
 
 def function_properties(function: Callable[..., object], skip: frozenset[str], hints: Mapping[str, object]) -> list[Property]:
-    """Return the parameters of a function that a model may fill in; the one named `**` takes all others."""
+    """Return the parameters of a function that a model may fill in."""
     where = f"the function {getattr(function, '__qualname__', function)!s}()"
     notes = parse_docstring(function_doc(function)).params
     properties = []
@@ -267,7 +284,8 @@ def function_properties(function: Callable[..., object], skip: frozenset[str], h
             properties += class_properties(typing.get_args(hints[parameter.name])[0])
             continue
         if parameter.kind is parameter.VAR_KEYWORD:
-            properties.append(Property(name="**", hint=hints[parameter.name], required=False))
+            others = types.GenericAlias(dict, (str, hints[parameter.name]))
+            properties.append(Property(name=parameter.name, hint=others, required=False, collects=True))
             continue
         hint, default = hints[parameter.name], parameter.default
         if default is None and hint is not Any:

@@ -107,7 +107,9 @@ def _options(spec: Spec[Any]) -> Iterator[dict[str, Any]]:
     from ergaster.settings import option_types
 
     types = option_types(spec)
-    documented = parse_docstring(spec.settings.__doc__).params
+    documented: dict[str, str] = {}
+    for base in reversed(spec.settings.__mro__):  # options that a class inherits are documented where they are defined
+        documented.update(parse_docstring(base.__doc__).params)
     for attribute in fields(spec.settings):
         option = attribute.alias or attribute.name
         if not attribute.init or option not in types:

@@ -1,5 +1,6 @@
 """What a session keeps besides its turns, as features of Ergaster agents."""
 
+from ergaster_sessions.search import SessionSearch
 from ergaster_sessions.state import SessionState
 
-__all__ = ["SessionState"]
+__all__ = ["SessionSearch", "SessionState"]

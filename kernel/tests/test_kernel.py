@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from attrs import define
+from attrs import define, evolve
 
-from ergaster import Agent, Kernel, Secret, Spec
+from ergaster import Agent, Feature, Kernel, ModelRequest, ModelResponse, RunContext, Secret, Spec
 from ergaster.catalog import KINDS
 from ergaster.config import parse_config
-from ergaster.errors import AuthenticationFailed, ConfigError, Unsupported
+from ergaster.contracts.feature import CallModel
+from ergaster.contracts.model import Delta
+from ergaster.errors import AuthenticationFailed, ConfigError, PluginError, ProviderUnavailable, Unsupported
 from ergaster.plugins import PluginManager
 from ergaster.refs import Ref
 from ergaster.testing import ScriptedModel
@@ -86,11 +89,58 @@ def test_an_alias_that_leads_back_to_itself_is_an_error() -> None:
         it.model("a")
 
 
-def test_what_is_not_there_yet_is_refused_and_not_ignored() -> None:
-    it = kernel("[models.a]\nuse = 'answering:x'\nfallback = ['answering:y']")
+def test_an_alias_with_fallbacks_is_no_single_model_but_a_chain_in_the_order_of_the_aliases() -> None:
+    it = kernel("""
+        [models.a]
+        use = "b"
+        fallback = ["answering:z"]
+        [models.b]
+        use = "answering:x"
+        fallback = [{ use = "answering:y", answer = "spare" }]
+    """)
 
-    with pytest.raises(Unsupported, match="fallback"):
-        it.model("a")
+    model, fallback = it.model_chain("a")
+
+    assert ("x", ["answering:y", "answering:z"]) == (model.name, [use.use for use in fallback])
+    for ask in (it.model, lambda ref: it.resolve("model", ref)):
+        with pytest.raises(Unsupported, match="'a' names fallbacks"):
+            ask("a")
+
+
+async def test_an_alias_with_fallbacks_needs_the_feature() -> None:
+    it = kernel("[models.a]\nuse = 'answering:x'\nfallback = ['answering:y']\n[agents.clerk]\nmodel = 'a'")
+    without = Kernel(it.config, plugins=PluginManager(disable=["fallback"]))
+    without.plugins.register_spec("model", Spec("answering", Answering, settings=Settings))
+
+    with pytest.raises(PluginError, match="fallback"):
+        await without.agent("clerk").arun("hi")
+
+
+async def test_features_reach_models_by_alias_and_with_options() -> None:
+    it = kernel("[models.fast]\nuse = 'answering:x'\nanswer = 'fast answer'")
+
+    assert it.model("fast") is it.resolve("model", "fast")
+    assert it.model("fast", {"answer": "other"}) is it.resolve("model", "fast", {"answer": "other"})
+
+
+async def test_a_feature_may_name_another_model_for_a_call_and_how_often_it_is_tried_again() -> None:
+    other = ScriptedModel([ProviderUnavailable("down", retry_after=0.001), "from the other"], name="other")
+
+    class Instead(Feature):
+        def __init__(self, retries: int) -> None:
+            self.retries = retries
+
+        def around_model(
+            self, request: ModelRequest, context: RunContext, call: CallModel
+        ) -> AsyncIterator[Delta | ModelResponse]:
+            assert own is request.model
+            return call(evolve(request, model=other, retries=self.retries))
+
+    own = ScriptedModel([])
+    assert "from the other" == (await Agent(model=own, features=[Instead(1)]).arun("hi")).text
+    other = ScriptedModel([ProviderUnavailable("down", retry_after=0.001), "never"], name="other")
+    with pytest.raises(ProviderUnavailable):
+        await Agent(model=own, features=[Instead(0)]).arun("hi")
 
 
 def test_auto_takes_a_provider_whose_key_is_there_and_else_the_local_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,11 @@ async def build_plan(agent: Agent, *, base: Plan | None = None, changed: Iterabl
     else:
         box = Toolbox() if factory is not None else _tools(kernel, cast("Sequence[object]", agent.tools))
     storage = _storage(kernel, agent.storage)
-    named = _features(kernel, agent, has_storage=storage is not None, known=base.named_features if base else {})
+    model, fallback = _model_chain(kernel, agent.model)
+    implied: dict[str, Any] = {} if storage is None else {"history": True}
+    if fallback:
+        implied["fallback"] = [_plain(use) for use in fallback]
+    named = _features(kernel, {**implied, **agent.options}, known=base.named_features if base else {})
     features = [*named.values(), *agent.features]
     if base is None:
         features += [
@@ -86,7 +90,7 @@ async def build_plan(agent: Agent, *, base: Plan | None = None, changed: Iterabl
     plan = Plan(
         name=agent.name,
         description=agent.description,
-        model=_model(kernel, agent.model),
+        model=model,
         tools=box.tools,
         own_tools=own_tools,
         toolkits=tuple(box.toolkits),
@@ -142,12 +146,17 @@ def _instructions(given: Instructions | Sequence[Instructions]) -> tuple[Instruc
     return tuple(given)
 
 
+def _model_chain(kernel: Kernel, given: str | Mapping[str, Any] | Model) -> tuple[Model, tuple[PluginUse, ...]]:
+    if isinstance(given, Model):
+        return given, ()
+    use, options = (given, {}) if isinstance(given, str) else _use(given, "model")
+    return kernel.model_chain(use, options)
+
+
 def _model(kernel: Kernel, given: str | Mapping[str, Any] | Model) -> Model:
     if isinstance(given, Model):
         return given
-    if isinstance(given, str):
-        return kernel.model(given)
-    use, options = _use(given, "model")
+    use, options = (given, {}) if isinstance(given, str) else _use(given, "model")
     return kernel.model(use, options)
 
 
@@ -213,10 +222,7 @@ def _add_toolkit(box: Toolbox, toolkit: Toolkit, name: str, special: Mapping[str
     box.toolkits.append(toolkit)
 
 
-def _features(kernel: Kernel, agent: Agent, *, has_storage: bool, known: Mapping[str, Feature]) -> dict[str, Feature]:
-    settings: dict[str, Any] = dict(agent.options)
-    if has_storage:
-        settings.setdefault("history", True)
+def _features(kernel: Kernel, settings: Mapping[str, Any], *, known: Mapping[str, Feature]) -> dict[str, Feature]:
     found: dict[str, Feature] = {}
     for name, setting in settings.items():
         if setting is False or setting is None:

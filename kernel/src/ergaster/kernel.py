@@ -17,7 +17,7 @@ from ergaster.refs import base_dir, parse_ref
 
 if TYPE_CHECKING:
     from ergaster.agent import Agent
-    from ergaster.config import Config
+    from ergaster.config import Config, PluginUse
     from ergaster.run import Run
     from ergaster.state import RunState
     from ergaster.team import Team
@@ -116,10 +116,14 @@ class Kernel:
     def resolve(self, kind: str, ref: str, options: Mapping[str, object] | None = None) -> object:
         """Return the object that a name stands for; equal names and options give the same object.
 
+        A model may also be named by an alias or `auto`, as for `model`.
+
         Raises:
             UnknownPlugin: If nothing installed has the name.
             InvalidOption: If an option is unknown or does not fit.
         """
+        if kind == "model" and (ref == "auto" or (self.config is not None and ref in self.config.models)):
+            return self.model(ref, options)
         options = dict(options or {})
         key = (kind, ref, _frozen(options))
         with self._lock:
@@ -143,20 +147,35 @@ class Kernel:
         Raises:
             AuthenticationFailed: For `auto`, when no provider has a key and none works without.
             ConfigError: If an alias leads back to itself.
-            Unsupported: If an alias names fallbacks, which need a feature that is not there yet.
+            Unsupported: If an alias names fallbacks, which only an agent can ask in turn.
+        """
+        model, fallback = self.model_chain(ref, options)
+        if fallback:
+            raise Unsupported(
+                f"the model alias {ref!r} names fallbacks, and here one model is needed; use it as an agent's model, "
+                "or name an alias without fallbacks"
+            )
+        return model
+
+    def model_chain(self, ref: str, options: Mapping[str, object] | None = None) -> tuple[Model, tuple[PluginUse, ...]]:
+        """Return a model as `model` does, and the models that its aliases name as fallbacks, in order.
+
+        Raises:
+            AuthenticationFailed: For `auto`, when no provider has a key and none works without.
+            ConfigError: If an alias leads back to itself.
         """
         aliases = self.config.models if self.config is not None else {}
         seen: list[str] = []
+        fallback: tuple[PluginUse, ...] = ()
         while ref in aliases:
             if ref in seen:
                 raise ConfigError(f"the model alias {ref!r} leads back to itself: {' -> '.join([*seen, ref])}")
             seen.append(ref)
-            if aliases[ref].fallback:
-                raise Unsupported(f"models.{ref}.fallback: this version cannot change models in a run; remove it")
+            fallback = (*aliases[ref].fallback, *fallback)
             ref, options = aliases[ref].use, {**aliases[ref].options, **(options or {})}
         if ref == "auto":
             ref = self._choose_model()
-        return cast(Model, self.resolve("model", ref, options))
+        return cast(Model, self.resolve("model", ref, options)), fallback
 
     def storage(self, ref: str, options: Mapping[str, object] | None = None) -> Storage:
         """Return a storage by reference, such as `sqlite:///agents.db`."""

@@ -205,6 +205,7 @@ async def _call_model(run: Run) -> AsyncIterator[Event]:
         tool_choice=plan.tool_choice,
         output_schema=plan.output_schema if writes_output and model.capabilities.schema_output else None,
         settings=plan.settings,
+        model=model,
     )
     if run.interrupted_at is not None:
         run.journal.tell(StepRestarted(dropped_seq=run.interrupted_at))
@@ -217,7 +218,7 @@ async def _call_model(run: Run) -> AsyncIterator[Event]:
     first: float | None = None
     response: ModelResponse | None = None
     partial = PartialOutput() if writes_output and run.is_streaming else None
-    async with Closing(run.guarded(plan.call_model(run, lambda request: _attempts(run, model, request))(request))) as items:
+    async with Closing(run.guarded(plan.call_model(run, lambda request: _ask(run, request))(request))) as items:
         async for item in items:
             if isinstance(item, ModelResponse):
                 response = item
@@ -258,10 +259,15 @@ def _delta_event(run: Run, delta: Delta) -> Event:
     return run.journal.stamp(event)
 
 
-async def _attempts(run: Run, model: Model, request: ModelRequest) -> AsyncIterator[Delta | ModelResponse]:
+def _ask(run: Run, request: ModelRequest) -> AsyncIterator[Delta | ModelResponse]:
+    """Call the request's model, with the run's retries or those that a feature allows."""
+    retries = run.plan.limits.model_retries if request.retries is None else request.retries
+    return _attempts(run, request.model or run.plan.model, request, retries)
+
+
+async def _attempts(run: Run, model: Model, request: ModelRequest, retries: int) -> AsyncIterator[Delta | ModelResponse]:
     """Call the model; what failed for a passing reason before anything was shown is tried again."""
-    limits = run.plan.limits
-    deadline = monotonic() + limits.retry_seconds
+    deadline = monotonic() + run.plan.limits.retry_seconds
     shown = False
 
     async def once() -> AsyncIterator[Delta | ModelResponse]:
@@ -283,7 +289,7 @@ async def _attempts(run: Run, model: Model, request: ModelRequest) -> AsyncItera
             async for item in items:
                 yield item
     except ModelError as error:
-        if limits.model_retries < 1 or not decide(error):
+        if retries < 1 or not decide(error):
             raise
         failures.append(error)
     if not failures:
@@ -294,7 +300,7 @@ async def _attempts(run: Run, model: Model, request: ModelRequest) -> AsyncItera
 
     # The first try went without the retry library, which a good day never needs; it is told of the failure here.
     context = stamina.retry_context(
-        on=decide, attempts=limits.model_retries + 1, timeout=limits.retry_seconds, wait_initial=0.2, wait_max=30.0
+        on=decide, attempts=retries + 1, timeout=run.plan.limits.retry_seconds, wait_initial=0.2, wait_max=30.0
     )
     async for attempt in context:
         with attempt:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import define, field
@@ -100,7 +100,7 @@ class Plan:
     output_model: Model | None = None
     input_type: object = None
     output_type: object = None
-    resolve: Callable[[str, str], object] | None = None
+    resolve: Callable[[str, str, Mapping[str, object] | None], object] | None = None
     tool_cache: dict[str, tuple[float, ToolOutput]] = field(factory=dict)
 
     specs: tuple[ToolSpec, ...] = field(init=False)

@@ -233,10 +233,10 @@ class Run:
             return ()
         return await self.session.turns(limit, before=self.state_of_run.session_seq + 1)
 
-    def resolve(self, kind: str, ref: str) -> object:
+    def resolve(self, kind: str, ref: str, options: Mapping[str, object] | None = None) -> object:
         if self.plan.resolve is None:
             raise Unsupported("this run has no kernel to resolve names with")
-        return self.plan.resolve(kind, ref)
+        return self.plan.resolve(kind, ref, options)
 
     def drain(self) -> Iterator[Event]:
         """Yield and forget the events that wait to be streamed."""

@@ -118,8 +118,11 @@ class RunContext(Protocol):
     async def turns(self, limit: int) -> Sequence[Turn]:
         """Return up to *limit* finished turns of the session before this run, oldest first."""
 
-    def resolve(self, kind: str, ref: str) -> object:
-        """Return the plugin object of that name; the only way to reach another plugin."""
+    def resolve(self, kind: str, ref: str, options: Mapping[str, object] | None = None) -> object:
+        """Return the plugin object of that name, made with those options; the only way to reach another plugin.
+
+        Equal names and options give the same object. A model may be named by an alias of the configuration.
+        """
 
 
 @runtime_checkable

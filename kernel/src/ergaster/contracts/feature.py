@@ -28,6 +28,7 @@ class Stage(IntEnum):
     LEARNING = 40
     REASONING = 50
     COMPACTION = 60
+    FALLBACK = 65
     CACHE = 70
     TRACE = 80
 

@@ -84,6 +84,8 @@ class ModelRequest:
         output_schema: JSON Schema of the answer; None for free text. Sent only to models that have `schema_output`.
         output_name: A name of that schema: letters, digits, `_`.
         settings: Settings of this call; they win over the model's own.
+        model: In a run, the model that is asked; a feature may name another.
+        retries: How often a run may try this call again; None leaves it to the run's limits.
     """
 
     messages: tuple[Message, ...]
@@ -92,6 +94,8 @@ class ModelRequest:
     output_schema: JsonObject | None = None
     output_name: str = "output"
     settings: ModelSettings = NO_SETTINGS
+    model: Model | None = None
+    retries: int | None = None
 
 
 @frozen(kw_only=True)

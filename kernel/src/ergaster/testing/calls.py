@@ -72,8 +72,8 @@ class DetachedContext:
         """Return the last of `past_turns`."""
         return tuple(self.past_turns)[-limit:]
 
-    def resolve(self, kind: str, ref: str) -> object:
-        """Return what `plugins` holds."""
+    def resolve(self, kind: str, ref: str, options: Mapping[str, object] | None = None) -> object:
+        """Return what `plugins` holds; options change nothing."""
         try:
             return self.plugins[kind, ref]
         except KeyError:

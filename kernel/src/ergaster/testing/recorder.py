@@ -142,7 +142,7 @@ class ReplayedModel(Model):
 
 
 def _plain(request: ModelRequest) -> Json:
-    return encode(evolve(request, settings=evolve(request.settings, extra_headers={})))
+    return encode(evolve(request, settings=evolve(request.settings, extra_headers={}), model=None, retries=None))
 
 
 def _describe(error: ModelError) -> JsonObject:

@@ -139,7 +139,7 @@ ACCEPTED = [
             "a": {"learning": True, "guardrails": ["pii", {"use": "x"}], "reasoning": {"effort": "high"}, "history": "short"}
         }
     },
-    {"agents": {"a": {"output_schema": {"type": "object"}}}},
+    {"agents": {"a": {"output_schema": {"type": "object"}, "output_model": "openai:y"}}},
     {"agents": {"prüfer": {}}},
     {"models": {"fast": "openai:x", "slow": {"use": "openai:y", "fallback": ["a:b", {"use": "c", "d": 1}], "any": None}}},
     {"knowledge": {"k": {"sources": ["a", {"url": "b"}], "vector_store": {"use": "x"}, "top": 3}}},

@@ -142,6 +142,7 @@ class AgentConfig:
         tool_choice: `auto`, `none`, `required`, or a tool's name.
         input_schema: JSON Schema that inputs must fit.
         output_schema: JSON Schema that answers must fit.
+        output_model: Another model, which writes the final answer.
         features: The features by name.
     """
 
@@ -155,6 +156,7 @@ class AgentConfig:
     tool_choice: str = "auto"
     input_schema: Mapping[str, object] | None = None
     output_schema: Mapping[str, object] | None = None
+    output_model: PluginUse | None = None
     features: Mapping[FeatureName, FeatureSetting] = field(factory=dict, repr=_options_repr, metadata={REST: True})
 
 

@@ -49,6 +49,8 @@ class _Checker:
 
     def agent(self, path: str, agent: AgentConfig) -> None:
         self.model(at(path, "model"), agent.model.use)
+        if agent.output_model is not None:
+            self.model(at(path, "output_model"), agent.output_model.use)
         for index, tool in enumerate(agent.tools):
             self.use("toolkit", at(at(path, "tools"), index), tool)
         self.use("storage", at(path, "storage"), agent.storage)

@@ -46,7 +46,7 @@ def survive_a_kill(stage: Stage) -> Part:
             part.claim("a run was killed half-way", False, f"{_ATTEMPTS} runs ended before the kill; try again")
             return part
         count_killed = stage.settled_count()
-        resumed = stage.run("--resume", killed.run_id, "--yes", "--force")
+        resumed = stage.run("--resume", killed.run_id, "--yes")
         count_after = stage.settled_count()
         counts = None
         if killed.count_before is not None and count_killed is not None and count_after is not None:
@@ -89,7 +89,8 @@ def _kill_at_random(stage: Stage, child: Child) -> str:
     for event in child.events():
         if target is None and isinstance(event, ModelCompleted):
             target = event.seq + more
-            pause = stage.chance.uniform(0, event.duration * _LONGEST_PAUSE)
+            # Half of the time at once, which hits the quick steps around the tool; else while the model works again.
+            pause = stage.chance.choice((0.0, stage.chance.uniform(0, event.duration * _LONGEST_PAUSE)))
         if target is not None and event.is_durable and event.seq >= target:
             time.sleep(pause)
             break

@@ -50,15 +50,15 @@ def demo(*, folder: Path | None = None, files: Path | None = None, yes: Flag = F
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no process of the demo is left behind
     try:
         report = _play(kernel, place, source, screen, says_yes=yes or not screen.can_ask)
+        if json:
+            print_json(screen, report.as_json())
+        else:
+            report.show(screen)
     except KeyboardInterrupt:
         screen.warn(f"interrupted; what was done so far is in {place}")
         return Exit.INTERRUPTED
     finally:
         wait(kernel.aclose())
-    if json:
-        print_json(screen, report.as_json())
-    else:
-        report.show(screen)
     return Exit.OK if report.held else Exit.FAILED
 
 

@@ -91,14 +91,19 @@ def put(table: Table, tenant: str, id: str, text: str, indexed: tuple[Scalar | N
     def run(session: SqliteSession) -> int:
         statements = _declared(session, table)
         execute = session.connection.execute
-        found = execute(statements.version, (tenant, id)).fetchone()
+        found = execute(statements.find, (tenant, id)).fetchone()
         version = found[0] if found is not None else 0
         if if_version is not None and if_version != version:
             raise _conflict(table, id, if_version, version)
         values = indexed if statements.table == table else index_values(statements.table, decode_value(text))
-        now = time.time_ns() // 1000
-        statement = statements.insert if found is None else statements.update
-        execute(statement, (text, version + 1, now, *stored_indexes(values), tenant, id))
+        stored, now = stored_indexes(values), time.time_ns() // 1000
+        if found is None:
+            execute(statements.insert, (text, version + 1, now, *stored, tenant, id))
+        else:
+            # SQLite writes the index of every column that a statement names, changed or not.
+            changed = tuple(place for place, value in enumerate(stored) if value != found[place + 1])
+            new = [stored[place] for place in changed]
+            execute(statements.update(changed), (text, version + 1, now, *new, tenant, id))
         return int(version + 1)
 
     return run
@@ -122,7 +127,7 @@ def delete(table: Table, tenant: str, id: str, if_version: int | None) -> Operat
 
     def run(session: SqliteSession) -> bool:
         statements = _declared(session, table)
-        found = session.connection.execute(statements.version, (tenant, id)).fetchone()
+        found = session.connection.execute(statements.find, (tenant, id)).fetchone()
         if found is None:
             return False
         if if_version is not None and if_version != found[0]:

@@ -60,6 +60,9 @@ class StreamStatements:
 class RecordStatements:
     """Statements on the records of one table.
 
+    `find` gives the version and then every indexed column, so that an update can leave alone the indexes whose column
+    stays as it is: `update(changed)` sets the value, the version, the time, and the columns at these places.
+
     Attributes:
         layout: The names.
         table: The table with every index that the database has, which may be more than the caller declares.
@@ -69,23 +72,37 @@ class RecordStatements:
     layout: Layout
     table: Table
     mark: str = "?"
-    version: str = field(init=False)
+    find: str = field(init=False)
     get: str = field(init=False)
     insert: str = field(init=False)
-    update: str = field(init=False)
     delete: str = field(init=False)
+    _updates: dict[tuple[int, ...], str] = field(factory=dict, init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
         records, mark = self.layout.qualified(self.layout.records(self.table.name)), self.mark
         where = f"WHERE tenant = {mark} AND id = {mark}"
-        columns = ["value", "version", "updated_at", *(self.layout.column(name) for name, _ in self.table.indexes)]
+        indexed = self._indexed()
+        columns = ["value", "version", "updated_at", *indexed]
         marks = ", ".join([mark] * (len(columns) + 2))
         texts = {
-            "version": f"SELECT version FROM {records} {where}",
+            "find": f"SELECT {', '.join(['version', *indexed])} FROM {records} {where}",
             "get": f"SELECT value, version, updated_at FROM {records} {where}",
             "insert": f"INSERT INTO {records} ({', '.join([*columns, 'tenant', 'id'])}) VALUES ({marks})",
-            "update": f"UPDATE {records} SET {', '.join(f'{column} = {mark}' for column in columns)} {where}",
             "delete": f"DELETE FROM {records} {where}",
         }
         for name, text in texts.items():
             object.__setattr__(self, name, text)
+
+    def update(self, changed: tuple[int, ...]) -> str:
+        """Return the statement that sets the value, the version, the time, and the columns of the indexes *changed*."""
+        text = self._updates.get(changed)
+        if text is None:
+            indexed, mark = self._indexed(), self.mark
+            columns = ["value", "version", "updated_at", *(indexed[place] for place in changed)]
+            assigned = ", ".join(f"{column} = {mark}" for column in columns)
+            records = self.layout.qualified(self.layout.records(self.table.name))
+            text = self._updates[changed] = f"UPDATE {records} SET {assigned} WHERE tenant = {mark} AND id = {mark}"
+        return text
+
+    def _indexed(self) -> list[str]:
+        return [self.layout.column(name) for name, _ in self.table.indexes]

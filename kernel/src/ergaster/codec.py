@@ -25,6 +25,7 @@ from ergaster.messages import (
     Json,
     JsonObject,
     MediaPart,
+    Message,
     Part,
     Reasoning,
     Text,
@@ -75,7 +76,7 @@ def load_json(text: str | bytes) -> Json:
         InvalidInput: If *text* is no JSON, holds NaN or an infinity, or is nested too deeply.
     """
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return _decode_json(text) if isinstance(text, str) else json.loads(text, parse_constant=_refuse_constant)
     except ValueError as error:
         raise InvalidInput(f"this is not JSON: {error}") from error
     except RecursionError:
@@ -84,6 +85,9 @@ def load_json(text: str | bytes) -> Json:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON number")
+
+
+_decode_json = json.JSONDecoder(parse_constant=_refuse_constant).decode  # `json.loads` would make one for each text
 
 
 def encode(value: object) -> Json:
@@ -151,7 +155,9 @@ def _converter() -> Any:
         read: Callable[[Any, Any], Any] = make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=False, **hidden)
         return (lambda value: {tag: name, **write(value)}), read
 
-    parts, events = {}, {}
+    parts: dict[str, Callable[[Any, Any], Any]] = {}
+    events: dict[str, Callable[[Any, Any], Any]] = {}
+    _read_by_tag(converter, parts, events)
     for name, cls in _PART_TYPES.items():
         write, parts[name] = tagged(cls, "type", name)
         converter.register_unstructure_hook(cls, write)
@@ -159,20 +165,37 @@ def _converter() -> Any:
         write, events[kind] = tagged(event, "kind", kind)
         converter.register_unstructure_hook(event, write)
 
+    def write_by_class(value: object) -> Json:
+        return converter.unstructure(value, type(value))
+
+    converter.register_unstructure_hook_func(_is_part_union, write_by_class)
+    converter.register_unstructure_hook_func(_is_event, write_by_class)
+    return converter
+
+
+def _read_by_tag(
+    converter: Any, parts: dict[str, Callable[[Any, Any], Any]], events: dict[str, Callable[[Any, Any], Any]]
+) -> None:
+    """Let parts and events be read by their tags, with readers that are filled in later."""
+
     def read_part(value: JsonObject, _: object) -> object:
         return parts[value["type"]](value, _PART_TYPES[value["type"]])
 
     def read_any_event(value: JsonObject, _: object) -> object:
         return events[value["kind"]](value, _EVENT_KINDS[value["kind"]])
 
-    def write_by_class(value: object) -> Json:
-        return converter.unstructure(value, type(value))
+    def read_parts(value: list[JsonObject], _: object) -> tuple[object, ...]:
+        return tuple([read_part(each, Part) for each in value])
+
+    def read_messages(value: list[JsonObject], _: object) -> tuple[object, ...]:
+        read = converter.get_structure_hook(Message)
+        return tuple([read(each, Message) for each in value])
 
     converter.register_structure_hook_func(_is_part_union, read_part)
     converter.register_structure_hook_func(_is_event, read_any_event)
-    converter.register_unstructure_hook_func(_is_part_union, write_by_class)
-    converter.register_unstructure_hook_func(_is_event, write_by_class)
-    return converter
+    # A history reads both for each of its turns; the hook of cattrs for any tuple takes twice as long.
+    converter.register_structure_hook_func(lambda wanted: wanted == tuple[Part, ...], read_parts)
+    converter.register_structure_hook_func(lambda wanted: wanted == tuple[Message, ...], read_messages)
 
 
 def _same(value: Json) -> Json:

@@ -130,13 +130,15 @@ class SessionLog:
         await self.storage.append(self.tenant, self.stream, [dump_json(value)])
 
     async def turns(self, limit: int, *, before: int | None = None) -> Sequence[Turn]:
-        """Return up to *limit* of the newest turns below *before*, oldest first, each run once."""
+        """Return up to *limit* of the newest turns below *before*, oldest first, each run once, as it ended."""
         entries = await self.storage.read(self.tenant, self.stream, before=before, limit=limit * 2, newest_first=True)
         found: dict[str, Turn] = {}
         for entry in entries:
+            if len(found) == limit:
+                break
             turn = decode({**load_json(entry.data), "seq": entry.seq}, Turn)
-            found[turn.run_id] = turn
-        return tuple(reversed(list(found.values())[:limit]))
+            found.setdefault(turn.run_id, turn)
+        return tuple(reversed(found.values()))
 
     async def update(
         self, *, changed: Mapping[str, Json] | None = None, removed: Sequence[str] = (), finished_turn: bool = False

@@ -2,5 +2,6 @@
 
 from ergaster_sessions.search import SessionSearch
 from ergaster_sessions.state import SessionState
+from ergaster_sessions.summaries import Summaries
 
-__all__ = ["SessionSearch", "SessionState"]
+__all__ = ["SessionSearch", "SessionState", "Summaries"]

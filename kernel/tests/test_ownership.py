@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ergaster import Agent, Limits, RunContext, Usage, wait
+from ergaster.codec import decode
 from ergaster.contracts.feature import Feature
 from ergaster.contracts.model import ModelResponse
 from ergaster.errors import AccessDenied, LimitReached, RunBusy, SyncDoorError, UnknownRun
@@ -100,6 +101,18 @@ async def test_runs_of_one_session_at_once_lose_no_turn_and_no_key_of_the_state(
     assert record is not None
     assert {f"k{n}" for n in range(30)} <= set(record.value["state"])
     assert 30 == record.value["turns"] == await storage.last_seq("default", "session:s1")
+
+
+async def test_a_session_knows_what_its_runs_used() -> None:
+    storage = MemoryStorage()
+    agent = Agent(model=ScriptedModel(["one", "two"]), storage=storage)
+
+    for _ in range(2):
+        await agent.arun("x", session_id="s1")
+
+    record = await storage.get(SESSIONS, "default", "s1")
+    assert record is not None
+    assert Usage(20, 2) == decode(record.value["usage"], Usage)
 
 
 async def test_a_change_inside_a_value_of_the_state_is_saved() -> None:

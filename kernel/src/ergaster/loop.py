@@ -370,7 +370,7 @@ async def save_record(run: Run, *, is_live: bool) -> None:
 
 async def _touch_session(run: Run) -> None:
     if run.session is not None:
-        await run.session.update(finished_turn=True)
+        await run.session.update(finished=run.usage)
 
 
 def _tidy(message: Message, taken: set[str], *, drop_calls: bool) -> Message:

@@ -15,7 +15,7 @@ from ergaster.contracts.context import Turn
 from ergaster.contracts.storage import Order, Record, Storage, Table
 from ergaster.errors import AccessDenied, StorageConflict
 from ergaster.filters import Eq
-from ergaster.messages import Json, JsonObject
+from ergaster.messages import Json, JsonObject, Usage
 from ergaster.state import RunState
 
 __all__ = ["LEASE", "RUNS", "SESSIONS", "SessionLog", "lease_is_live", "save_run", "user_sessions"]
@@ -141,16 +141,16 @@ class SessionLog:
         return tuple(reversed(found.values()))
 
     async def update(
-        self, *, changed: Mapping[str, Json] | None = None, removed: Sequence[str] = (), finished_turn: bool = False
+        self, *, changed: Mapping[str, Json] | None = None, removed: Sequence[str] = (), finished: Usage | None = None
     ) -> None:
-        """Merge a change into the record: keys of the state, and the counters; other runs' keys are kept."""
+        """Merge a change into the record: keys of the state, and what a finished turn used; other runs' keys are kept."""
         record = self._record
         while True:
             if record is None:
                 record = await self.storage.get(SESSIONS, self.tenant, self.session_id)
             if record is None:
                 return
-            value = _merged(record.value, changed or {}, removed, finished_turn=finished_turn)
+            value = _merged(record.value, changed or {}, removed, finished)
             try:
                 version = await self.storage.put(SESSIONS, self.tenant, self.session_id, value, if_version=record.version)
             except StorageConflict:
@@ -160,8 +160,10 @@ class SessionLog:
             return
 
 
-def _merged(value: JsonObject, changed: Mapping[str, Json], removed: Sequence[str], *, finished_turn: bool) -> dict[str, Json]:
+def _merged(value: JsonObject, changed: Mapping[str, Json], removed: Sequence[str], finished: Usage | None) -> JsonObject:
     state = {key: each for key, each in (value.get("state") or {}).items() if key not in removed}
-    state.update(changed)
-    turns = int(value.get("turns") or 0) + finished_turn
-    return {**value, "state": state, "turns": turns, "updated_at": _now().isoformat()}
+    merged = {**value, "state": {**state, **changed}, "updated_at": _now().isoformat()}
+    if finished is not None:
+        merged["turns"] = int(value.get("turns") or 0) + 1
+        merged["usage"] = encode(decode(value.get("usage") or {}, Usage) + finished)
+    return merged

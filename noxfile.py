@@ -69,9 +69,9 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure Ergaster beside the vendor's client and its peers, and write the table."""
+    """Measure Ergaster beside the vendor's client and a peer, and write the table; `nox -s bench -- --quick`."""
     sync(session)
-    run(session, "python", "benchmarks/run.py", *session.posargs)
+    run(session, "python", "benchmarks/run.py", *session.posargs, env={"UV": uv()})
 
 
 @nox.session

@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 
 from ergaster.codec import decode, dump_json, encode, load_json
 from ergaster.contracts.context import Turn
-from ergaster.contracts.storage import Order, Record, Storage, Table
-from ergaster.errors import AccessDenied, StorageConflict
+from ergaster.contracts.storage import Entry, Order, Record, Storage, Table
+from ergaster.errors import AccessDenied, InvalidInput, StorageConflict, StorageCorrupt
 from ergaster.filters import Eq
 from ergaster.messages import Json, JsonObject, Usage
 from ergaster.state import RunState
@@ -136,7 +136,7 @@ class SessionLog:
         for entry in entries:
             if len(found) == limit:
                 break
-            turn = decode({**load_json(entry.data), "seq": entry.seq}, Turn)
+            turn = _read_turn(entry)
             found.setdefault(turn.run_id, turn)
         return tuple(reversed(found.values()))
 
@@ -158,6 +158,14 @@ class SessionLog:
                 continue
             self._record = Record(self.session_id, value, version, _now())
             return
+
+
+def _read_turn(entry: Entry) -> Turn:
+    try:
+        value = {**load_json(entry.data), "seq": entry.seq}
+    except (InvalidInput, TypeError) as error:
+        raise StorageCorrupt(f"a stored turn of a session cannot be read: {error}") from error
+    return decode(value, Turn)
 
 
 def _merged(value: JsonObject, changed: Mapping[str, Json], removed: Sequence[str], finished: Usage | None) -> JsonObject:

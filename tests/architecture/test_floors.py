@@ -10,7 +10,7 @@ FLOORS = (
     "hookspecs catalog",  # the hooks, the table of kinds
     "schema interpolation limits policy",  # checks of values
     "discovery offers registration settings failures inventory loading observers plugins",  # names
-    "config config_names",  # ergaster.toml
+    "config",  # ergaster.toml
     "codec tools output transcript sync",  # objects, never names
     "state journal sessions plan run nesting invoke calls loop ownership results",  # a run
     "kernel assembly running front agent team",  # names become objects; the nouns a user writes

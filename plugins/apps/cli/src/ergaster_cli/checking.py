@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ergaster.errors import ConfigError, ErgasterError
+from ergaster.errors import ConfigError, ErgasterError, PluginConflict, UnknownPlugin
 from ergaster.refs import parse_ref
 from ergaster_cli.commands import make_manager
 
@@ -26,6 +26,7 @@ def check_config(path: Path) -> list[str]:
     Plugins that are named are imported, to know their options; nothing is made, connected or run.
     """
     from ergaster.config import load_config
+    from ergaster_cli.names import check_names
 
     try:
         config = load_config(path)
@@ -33,10 +34,12 @@ def check_config(path: Path) -> list[str]:
         return list(error.problems) or [str(error)]
     settings = config.kernel
     manager = make_manager(trust=settings.trust, pick=settings.pick, disable=settings.disable)
-    problems = [*_missing_members(config)]
+    problems = [*check_names(config, manager)]
     for where, kind, ref, options in _uses(config):
         try:
             _check_use(manager, kind, ref, options)
+        except (UnknownPlugin, PluginConflict):
+            continue  # told by name already
         except ErgasterError as error:
             problems.append(f"{where}: {error}")
     return problems
@@ -47,14 +50,6 @@ def _check_use(manager: PluginManager, kind: str, ref: str, options: Mapping[str
 
     name = parse_ref(ref).plugin
     settings_from(manager.spec(kind, name), options, kind=kind)
-
-
-def _missing_members(config: Config) -> Iterator[str]:
-    known = {*config.agents, *config.teams}
-    for name, team in config.teams.items():
-        for member in team.members:
-            if member not in known:
-                yield f"teams.{name}.members: there is no agent or team {member!r}; there are: {', '.join(sorted(known))}"
 
 
 def _uses(config: Config) -> Iterator[tuple[str, str, str, Mapping[str, object]]]:

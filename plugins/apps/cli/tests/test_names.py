@@ -6,8 +6,8 @@ import pytest
 
 from ergaster.catalog import Spec
 from ergaster.config import parse_config
-from ergaster.config_names import check_names
 from ergaster.plugins import PluginManager
+from ergaster_cli.names import check_names
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ ErgasterError
 │   ├── StorageFull
 │   └── ValueTooLarge
 ├── AccessDenied                   the thing belongs to somebody else
+├── ContentBlocked                 a guardrail stopped it
 ├── UnsafePath                     a path that leaves its root
 └── SyncDoorError                  a synchronous call where it would deadlock
 
@@ -60,6 +61,7 @@ __all__ = [
     "AuthenticationFailed",
     "BadRequest",
     "ConfigError",
+    "ContentBlocked",
     "ContentRefused",
     "ContextOverflow",
     "ErgasterError",
@@ -362,6 +364,22 @@ class ValueTooLarge(StorageError):
 
 class AccessDenied(ErgasterError):
     """The thing belongs to another user or tenant."""
+
+
+class ContentBlocked(ErgasterError):
+    """A guardrail does not let the content pass.
+
+    Attributes:
+        guardrail: The guardrail's name.
+        stage: Where it stood: `input`, `output`, `tool_arguments` or `tool_result`.
+        reason: Why, in its words.
+    """
+
+    def __init__(self, message: str, *, guardrail: str = "", stage: str = "", reason: str = "") -> None:
+        super().__init__(message)
+        self.guardrail = guardrail
+        self.stage = stage
+        self.reason = reason
 
 
 class UnsafePath(ErgasterError):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType, ModuleType
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import pluggy
+from attrs import frozen
 
 from ergaster.catalog import KINDS, Kind, Spec
 from ergaster.discovery import Entry, installed
 from ergaster.errors import ErgasterError, PluginConflict, PluginError, PluginLoadFailed
 from ergaster.failures import PluginFailure, load_failed, told
-from ergaster.inventory import InstalledDistribution, InstalledPlugin, State, by_distribution
 from ergaster.loading import Loader
 from ergaster.observers import Observers
 from ergaster.offers import OBSERVER, Offer, Offers, no_such_kind
@@ -21,6 +21,42 @@ from ergaster.registration import Registration, as_hook_module
 from ergaster.settings import settings_from, title
 
 __all__ = ["InstalledDistribution", "InstalledPlugin", "PluginFailure", "PluginManager"]
+
+State: TypeAlias = Literal["available", "loaded", "failed", "conflict", "disabled"]
+
+
+@frozen
+class InstalledPlugin:
+    """One entry point.
+
+    Attributes:
+        kind: Its kind, or its entry-point group when no app has declared the kind.
+        name: What users type.
+        value: What is imported.
+        state: How far it got in this process; `conflict` when several provide the name and none is picked.
+    """
+
+    kind: str
+    name: str
+    value: str
+    state: State
+
+
+@frozen
+class InstalledDistribution:
+    """A distribution with plugins.
+
+    Attributes:
+        name: Its name.
+        version: Its version.
+        summary: Its description in one line.
+        plugins: Its plugins, sorted by kind and name.
+    """
+
+    name: str
+    version: str
+    summary: str
+    plugins: tuple[InstalledPlugin, ...]
 
 
 class PluginManager:
@@ -221,7 +257,13 @@ class PluginManager:
 
     def distributions(self) -> tuple[InstalledDistribution, ...]:
         """Return the distributions that have plugins, with the state of each; imports none of them."""
-        return by_distribution(installed().entries, self._describe)
+        grouped: dict[tuple[str, str, str], list[InstalledPlugin]] = {}
+        for entry in installed().entries:
+            grouped.setdefault((entry.distribution, entry.version, entry.summary), []).append(self._describe(entry))
+        return tuple(
+            InstalledDistribution(*facts, tuple(sorted(plugins, key=lambda plugin: (plugin.kind, plugin.name))))
+            for facts, plugins in sorted(grouped.items())
+        )
 
     def _describe(self, entry: Entry) -> InstalledPlugin:
         kind = self._offers.kind_of(entry.group)

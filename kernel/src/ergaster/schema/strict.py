@@ -13,45 +13,18 @@ __all__ = ["strict_schema", "without_nulls"]
 
 _KEPT = frozenset(
     {
-        "type",
-        "enum",
-        "const",
-        "items",
-        "anyOf",
-        "$ref",
-        "$defs",
-        "description",
-        "title",
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-        "multipleOf",
-        "minItems",
-        "maxItems",
-        "pattern",
+        "type", "enum", "const", "items", "anyOf", "$ref", "$defs", "description", "title", "minimum", "maximum",
+        "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minItems", "maxItems", "pattern",
     }
-)
+)  # fmt: skip
 _FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"})
 _REFUSED = frozenset(
     {
-        "allOf",
-        "not",
-        "if",
-        "then",
-        "else",
-        "dependentRequired",
-        "dependentSchemas",
-        "patternProperties",
-        "propertyNames",
-        "prefixItems",
-        "contains",
-        "unevaluatedProperties",
-        "unevaluatedItems",
-        "minProperties",
+        "allOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas", "patternProperties",
+        "propertyNames", "prefixItems", "contains", "unevaluatedProperties", "unevaluatedItems", "minProperties",
         "maxProperties",
     }
-)
+)  # fmt: skip
 _TOLD = {
     "default": "Default: {}.",
     "minLength": "At least {} characters.",

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ergaster.events import ToolCompleted
-from ergaster.messages import ToolCall
+from ergaster.events import RunCompleted, ToolCompleted
+from ergaster.messages import StopReason, ToolCall
 from ergaster_cli.deciding import decide
 from ergaster_cli.demo.report import Part
 from ergaster_cli.demo.stage import Outcome, Stage, text_arguments
@@ -65,7 +65,7 @@ def answer_with_a_tool(stage: Stage, session: str) -> tuple[Part, str]:
         return any(_shows(chosen[-1], result) for result in _tool_results(outcome))
 
     def is_good(outcome: Outcome) -> bool:
-        return has_read(outcome) and bool(outcome.text.strip())
+        return has_read(outcome) and bool(outcome.text.strip()) and not _hit_a_limit(outcome)
 
     with timed(part):
         outcome, attempts = _try(ask, is_good)
@@ -87,6 +87,10 @@ def _a_file(stage: Stage) -> Path:
 
 def _lines_of(file: Path, folder: Path) -> str:
     return f"{file.relative_to(folder)}, {len(file.read_text(encoding='utf-8').splitlines())} lines"
+
+
+def _hit_a_limit(outcome: Outcome) -> bool:
+    return any(isinstance(event, RunCompleted) and event.stop_reason is StopReason.LIMIT for event in outcome.events)
 
 
 def _tool_results(outcome: Outcome) -> list[str]:

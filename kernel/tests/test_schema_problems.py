@@ -263,6 +263,6 @@ def test_limits_hold_for_numbers_of_any_size():
 def test_keys_that_mean_the_same_are_refused():
     key = "123e4567-e89b-12d3-a456-42661417400f"
 
-    assert ("the value: found two keys that mean the same, expected each once",) == problems_of(
+    assert (f"[{key.upper()!r}]: found two keys that mean the same, expected each once",) == problems_of(
         dict[UUID, int], {key: 1, key.upper(): 2}
     )

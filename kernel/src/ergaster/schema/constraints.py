@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 from attrs import evolve, fields, frozen
@@ -41,19 +42,21 @@ class Constraint:
     pattern: str | None = None
 
 
-_NUMBER_KEYWORDS = {
-    "ge": "minimum",
-    "gt": "exclusiveMinimum",
-    "le": "maximum",
-    "lt": "exclusiveMaximum",
-    "multiple_of": "multipleOf",
+def _is_multiple(value: float, bound: float) -> bool:
+    """Return whether a number is a multiple as it is written: 0.3 is one of 0.1."""
+    exact = [Fraction(number) if isinstance(number, int) else Fraction(repr(number)) for number in (value, bound)]
+    return exact[0] % exact[1] == 0
+
+
+_NUMBERS: Mapping[str, tuple[str, str, Callable[[Json, float], bool]]] = {
+    "ge": ("minimum", "at least", operator.ge),
+    "gt": ("exclusiveMinimum", "greater than", operator.gt),
+    "le": ("maximum", "at most", operator.le),
+    "lt": ("exclusiveMaximum", "less than", operator.lt),
+    "multiple_of": ("multipleOf", "a multiple of", _is_multiple),
 }
 _WORDS = {
-    "ge": "at least",
-    "gt": "greater than",
-    "le": "at most",
-    "lt": "less than",
-    "multiple_of": "a multiple of",
+    **{name: words for name, (_, words, _) in _NUMBERS.items()},
     "min_length": "a length of at least",
     "max_length": "a length of at most",
     "pattern": "matching",
@@ -90,7 +93,7 @@ def constrained(node: Node, limit: Constraint) -> Node:
 def suits(node: Node, limit: Constraint) -> bool:
     """Return whether each part of a limit applies to something that the node takes."""
     wanted = {item.name for item in fields(Constraint) if getattr(limit, item.name) is not None}
-    if wanted & set(_NUMBER_KEYWORDS) and not node.kinds & {"integer", "number"}:
+    if wanted & set(_NUMBERS) and not node.kinds & {"integer", "number"}:
         return False
     if "pattern" in wanted and "string" not in node.kinds:
         return False
@@ -98,15 +101,8 @@ def suits(node: Node, limit: Constraint) -> bool:
 
 
 def _checks(limit: Constraint) -> list[Callable[[Json], str]]:
-    tests: dict[str, Callable[[Json, float], bool]] = {
-        "ge": lambda value, bound: value >= bound,
-        "gt": lambda value, bound: value > bound,
-        "le": lambda value, bound: value <= bound,
-        "lt": lambda value, bound: value < bound,
-        "multiple_of": _is_multiple,
-    }
-    bounds = {name: getattr(limit, name) for name in tests}
-    checks = [_number_check(bound, tests[name], _WORDS[name]) for name, bound in bounds.items() if bound is not None]
+    bounds = {name: getattr(limit, name) for name in _NUMBERS}
+    checks = [_number_check(bound, *_NUMBERS[name][1:]) for name, bound in bounds.items() if bound is not None]
     if limit.min_length is not None or limit.max_length is not None:
         checks.append(_length_check(limit.min_length or 0, limit.max_length))
     if limit.pattern is not None:
@@ -114,13 +110,7 @@ def _checks(limit: Constraint) -> list[Callable[[Json], str]]:
     return checks
 
 
-def _is_multiple(value: float, bound: float) -> bool:
-    """Return whether a number is a multiple as it is written: 0.3 is one of 0.1."""
-    exact = [Fraction(number) if isinstance(number, int) else Fraction(repr(number)) for number in (value, bound)]
-    return exact[0] % exact[1] == 0
-
-
-def _number_check(bound: float, test: Callable[[Json, float], bool], words: str) -> Callable[[Json], str]:
+def _number_check(bound: float, words: str, test: Callable[[Json, float], bool]) -> Callable[[Json], str]:
     def check(value: Json) -> str:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return ""
@@ -156,12 +146,12 @@ def _with_keywords(schema: Schema, limit: Constraint) -> Schema:
     if "anyOf" in schema:
         return {**schema, "anyOf": [_with_keywords(member, limit) for member in schema["anyOf"]]}
     kind = schema.get("type")
-    added: Schema = {}
+    bounds: Schema = {}
     if kind in {"integer", "number"}:
-        added = {word: getattr(limit, name) for name, word in _NUMBER_KEYWORDS.items() if getattr(limit, name) is not None}
+        bounds = {word: getattr(limit, name) for name, (word, _, _) in _NUMBERS.items()}
     elif kind in _LENGTH_KEYWORDS:
-        bounds = {"min": limit.min_length, "max": limit.max_length}
-        added = {f"{word}{_LENGTH_KEYWORDS[kind]}": bound for word, bound in bounds.items() if bound is not None}
-        if kind == "string" and limit.pattern is not None:
-            added["pattern"] = limit.pattern
-    return {**schema, **added}
+        unit = _LENGTH_KEYWORDS[kind]
+        bounds = {f"min{unit}": limit.min_length, f"max{unit}": limit.max_length}
+        if kind == "string":
+            bounds["pattern"] = limit.pattern
+    return {**schema, **{word: bound for word, bound in bounds.items() if bound is not None}}

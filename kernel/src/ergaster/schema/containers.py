@@ -3,28 +3,55 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import repeat
+from typing import Any
 
 from attrs import evolve
 
 from ergaster.messages import Json
 from ergaster.schema.misfits import MAX_PROBLEMS, Misfit, Problem, found, listed, misfit
-from ergaster.schema.nodes import KIND_OF, Load, Node, Render, Schema
+from ergaster.schema.nodes import KIND_OF, Node, Render, Schema
 from ergaster.suggestions import did_you_mean
 
-__all__ = ["INTEGER_KEY", "are_alike", "array_node", "described", "mapping_node", "nearest_of", "tuple_node", "union_node"]
+__all__ = [
+    "INTEGER_KEY", "are_alike", "array_node", "described", "load_items", "load_pairs", "mapping_node", "nearest_of",
+    "tuple_node", "union_node",
+]  # fmt: skip
 
 
-def _load_items(values: Collection[Json], load: Load) -> list[object]:
-    result: list[object] = []
+def load_items(values: Collection[Any], loads: Iterable[Callable[[Any], Any]]) -> list[Any]:
+    """Return the items, each as its loader returns it, or raise all problems with their places."""
+    result: list[Any] = []
     problems: list[Problem] = []
-    for index, value in enumerate(values):
+    for index, (value, load) in enumerate(zip(values, loads, strict=False)):
         try:
             result.append(load(value))
         except Misfit as error:
             problems += error.below(index)
             if len(problems) > MAX_PROBLEMS:
                 break
+    if problems:
+        raise Misfit(problems=problems)
+    return result
+
+
+def load_pairs(
+    pairs: Collection[tuple[Any, Any]], load_key: Callable[[Any], Any] | None, load: Callable[[Any], Any]
+) -> dict[Any, Any]:
+    """Return the pairs, keys and values as their loaders return them, or raise all problems with their places."""
+    result: dict[Any, Any] = {}
+    problems: list[Problem] = []
+    for key, value in pairs:
+        try:
+            name = key if load_key is None else load_key(key)
+            if name in result:
+                problems.append(([str(key)], "found two keys that mean the same, expected each once"))
+            result[name] = load(value)
+        except Misfit as error:
+            problems += error.below(str(key))
+        if len(problems) > MAX_PROBLEMS:
+            break
     if problems:
         raise Misfit(problems=problems)
     return result
@@ -37,7 +64,7 @@ def array_node(item: Node, build: Callable[[list[object]], object] | None, *, un
     def load(value: Json) -> object:
         if not isinstance(value, list | tuple | set | frozenset):
             raise misfit(value, "an array")
-        items = _load_items(value, load_item)
+        items = load_items(value, repeat(load_item))
         if build is None:
             return items
         try:
@@ -64,16 +91,7 @@ def tuple_node(items: Sequence[Node]) -> Node:
     def load(value: Json) -> tuple[object, ...]:
         if not isinstance(value, list | tuple) or len(value) != count:
             raise misfit(value, f"an array of exactly {count}")
-        result: list[object] = []
-        problems: list[Problem] = []
-        for index, item in enumerate(items):
-            try:
-                result.append(item.load(value[index]))
-            except Misfit as error:
-                problems += error.below(index)
-        if problems:
-            raise Misfit(problems=problems)
-        return tuple(result)
+        return tuple(load_items(value, [item.load for item in items]))
 
     def schema(render: Render) -> Schema:
         written: Schema = {"type": "array"}
@@ -92,20 +110,7 @@ def mapping_node(key: Node | None, value: Node) -> Node:
     def load(data: Json) -> dict[object, object]:
         if not isinstance(data, Mapping):
             raise misfit(data, "an object")
-        result: dict[object, object] = {}
-        problems: list[Problem] = []
-        for name, item in data.items():
-            try:
-                result[name if key is None else key.load(name)] = value.load(item)
-            except Misfit as error:
-                problems += error.below(str(name))
-                if len(problems) > MAX_PROBLEMS:
-                    break
-        if problems:
-            raise Misfit(problems=problems)
-        if len(result) != len(data):
-            raise Misfit("found two keys that mean the same, expected each once")
-        return result
+        return load_pairs(data.items(), None if key is None else key.load, value.load)
 
     def schema(render: Render) -> Schema:
         inner = value.schema(render)

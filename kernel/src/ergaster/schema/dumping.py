@@ -13,13 +13,15 @@ from collections.abc import Set as AbstractSet
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from itertools import repeat
 from pathlib import PurePath
 from typing import Any, TypeAlias
 
 import attrs
 
 from ergaster.messages import Json
-from ergaster.schema.misfits import MAX_DEPTH, Misfit, Problem, invalid
+from ergaster.schema.containers import load_items, load_pairs
+from ergaster.schema.misfits import MAX_DEPTH, Misfit, invalid
 from ergaster.schema.scalars import duration_text, member_values
 
 __all__ = ["dump"]
@@ -53,16 +55,7 @@ def _number(value: float, _: int) -> float:
 
 
 def _items(value: Collection[object], depth: int) -> list[Json]:
-    result: list[Json] = []
-    problems: list[Problem] = []
-    for index, item in enumerate(value):
-        try:
-            result.append(_dump(item, depth + 1))
-        except Misfit as error:
-            problems += error.below(index)
-    if problems:
-        raise Misfit(problems=problems)
-    return result
+    return load_items(value, repeat(lambda item: _dump(item, depth + 1)))
 
 
 def _members(value: Collection[object], depth: int) -> list[Json]:
@@ -75,25 +68,13 @@ def _members(value: Collection[object], depth: int) -> list[Json]:
 
 
 def _object(pairs: Collection[tuple[object, object]], depth: int) -> dict[str, Json]:
-    result: dict[str, Json] = {}
-    problems: list[Problem] = []
-    for key, item in pairs:
-        try:
-            name = _key(key, result)
-            result[name] = _dump(item, depth + 1)
-        except Misfit as error:
-            problems += error.below(str(key)[:80])
-    if problems:
-        raise Misfit(problems=problems)
-    return result
+    return load_pairs(pairs, _key, lambda item: _dump(item, depth + 1))
 
 
-def _key(key: object, taken: Mapping[str, Json]) -> str:
+def _key(key: object) -> str:
     name = None if isinstance(key, bool | float) else _dump(key, MAX_DEPTH)
     if not isinstance(name, str | int) or isinstance(name, bool):
         raise Misfit(f"found a key of the type {type(key).__name__}, expected text")
-    if str(name) in taken:
-        raise Misfit("found two keys with the same text, expected each once")
     return str(name)
 
 

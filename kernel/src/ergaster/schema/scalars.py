@@ -32,7 +32,6 @@ _DURATION = re.compile(
 )
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _DECIMAL = re.compile(r"-?[0-9]{1,1000}([.][0-9]{1,1000})?")
-DECIMAL_PATTERN = "^-?[0-9]{1,1000}([.][0-9]{1,1000})?$"
 
 
 def _load_none(value: Json) -> None:
@@ -79,32 +78,10 @@ def load_text(value: Json) -> str:
     return value if type(value) is str else str.__str__(value)
 
 
-def _grammar(pattern: re.Pattern[str], parse: Callable[[str], object], expected: str) -> Callable[[Json], object]:
-    def load(value: Json) -> object:
-        if isinstance(value, str) and pattern.fullmatch(value):
-            try:
-                return parse(value)
-            except (ValueError, OverflowError):
-                pass
-        raise misfit(value, expected)
-
-    return load
-
-
-def _parse_duration(text: str) -> timedelta:
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise ValueError(text)
+def _parse_duration(match: re.Match[str]) -> timedelta:
     parts = {unit: Decimal(match[unit] or 0) for unit in ("weeks", "days", "hours", "minutes", "seconds")}
-    whole, fraction = divmod(parts["seconds"], 1)
-    value = timedelta(
-        weeks=int(parts["weeks"]),
-        days=int(parts["days"]),
-        hours=int(parts["hours"]),
-        minutes=int(parts["minutes"]),
-        seconds=int(whole),
-        microseconds=int(fraction * 1_000_000),
-    )
+    microseconds = int(parts.pop("seconds") * 1_000_000)
+    value = timedelta(**{unit: int(number) for unit, number in parts.items()}, microseconds=microseconds)
     return -value if match["sign"] else value
 
 
@@ -169,16 +146,22 @@ def _scalar(load: Callable[[Json], object], expected: str, kind: str, *, rank: i
     return Node(load=load, schema=lambda _: dict(schema), expected=expected, kinds=frozenset({kind}), rank=rank)
 
 
-_EXPECT_DATETIME = "a date and time as text like '2025-01-31T09:30:00+00:00'"
-_EXPECT_DATE = "a date as text like '2025-01-31'"
-_EXPECT_TIME = "a time as text like '09:30:00'"
-_EXPECT_DURATION = "a duration as ISO 8601 text like 'PT1H30M'"
-_EXPECT_UUID = "a UUID as text like '123e4567-e89b-12d3-a456-426614174000'"
-_EXPECT_DECIMAL = "a decimal number as text like '19.99'"
+def _written(grammar: re.Pattern[str], parse: Callable[[re.Match[str]], object], expected: str, **keywords: Json) -> Node:
+    """Return the node of a value that is text with a grammar."""
+
+    def load(value: Json) -> object:
+        if isinstance(value, str) and (match := grammar.fullmatch(value)):
+            try:
+                return parse(match)
+            except (ValueError, OverflowError):
+                pass
+        raise misfit(value, expected)
+
+    return _scalar(load, expected, "string", rank=1, **keywords)
 
 
-def _iso(text: str) -> str:
-    return text.upper().replace(" ", "T")
+def _iso(match: re.Match[str]) -> str:
+    return match[0].upper().replace(" ", "T")
 
 
 ANY = Node(
@@ -196,26 +179,21 @@ SCALARS: Mapping[object, Node] = {
     int: _scalar(_load_int, "an integer", "integer"),
     float: _scalar(_load_float, "a number", "number"),
     str: _scalar(load_text, "text", "string"),
-    datetime: _scalar(
-        _grammar(_DATETIME, lambda text: datetime.fromisoformat(_iso(text)), _EXPECT_DATETIME),
-        _EXPECT_DATETIME,
-        "string",
-        rank=1,
+    datetime: _written(
+        _DATETIME,
+        lambda match: datetime.fromisoformat(_iso(match)),
+        "a date and time as text like '2025-01-31T09:30:00+00:00'",
         format="date-time",
     ),
-    date: _scalar(_grammar(_DATE, date.fromisoformat, _EXPECT_DATE), _EXPECT_DATE, "string", rank=1, format="date"),
-    time: _scalar(
-        _grammar(_TIME, lambda text: time.fromisoformat(_iso(text)), _EXPECT_TIME),
-        _EXPECT_TIME,
-        "string",
-        rank=1,
-        format="time",
+    date: _written(_DATE, lambda match: date.fromisoformat(match[0]), "a date as text like '2025-01-31'", format="date"),
+    time: _written(_TIME, lambda match: time.fromisoformat(_iso(match)), "a time as text like '09:30:00'", format="time"),
+    timedelta: _written(_DURATION, _parse_duration, "a duration as ISO 8601 text like 'PT1H30M'", format="duration"),
+    uuid.UUID: _written(
+        _UUID, lambda match: uuid.UUID(match[0]), "a UUID as text like '123e4567-e89b-12d3-a456-426614174000'", format="uuid"
     ),
-    timedelta: _scalar(
-        _grammar(_DURATION, _parse_duration, _EXPECT_DURATION), _EXPECT_DURATION, "string", rank=1, format="duration"
+    Decimal: _written(
+        _DECIMAL, lambda match: Decimal(match[0]), "a decimal number as text like '19.99'", pattern=f"^{_DECIMAL.pattern}$"
     ),
-    uuid.UUID: _scalar(_grammar(_UUID, uuid.UUID, _EXPECT_UUID), _EXPECT_UUID, "string", rank=1, format="uuid"),
-    Decimal: _scalar(_grammar(_DECIMAL, Decimal, _EXPECT_DECIMAL), _EXPECT_DECIMAL, "string", rank=1, pattern=DECIMAL_PATTERN),
     bytes: _scalar(_load_bytes, "bytes as base64 text", "string", rank=3, contentEncoding="base64"),
     Any: ANY,
     object: ANY,

@@ -47,6 +47,10 @@ class FeatureOptions(TypedDict, total=False):
     compaction: FeatureSetting
     fallback: FeatureSetting
     tracing: FeatureSetting
+    hooks: FeatureSetting
+    session_search: FeatureSetting
+    session_state: FeatureSetting
+    summaries: FeatureSetting
 
 
 class WorkOptions(TypedDict, total=False):

@@ -149,6 +149,17 @@ class Journal:
         self.epoch = epoch
         self._commit(events)
 
+    async def begin(self, event: Event) -> None:
+        """Write the first entry of a run whose id was minted here, so that nobody else can have written.
+
+        The entry counts as written at once: what follows from it can be stored beside it instead of behind it.
+        """
+        line = write_event(event)
+        self.epoch = 1
+        self._commit((event,))
+        if self.storage is not None:
+            await self.storage.append(self.tenant, stream_name(self.state.run_id), [line], expected_seq=0)
+
     async def catch_up(self) -> None:
         """Take in what others wrote; raises as `append` does when that ends this process's part."""
         if self.storage is None:

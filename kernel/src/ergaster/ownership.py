@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 
@@ -43,8 +43,11 @@ async def claim_new(
     session_id: str | None,
     call_id: str | None,
     metadata: dict[str, object],
+    is_own_id: bool,
 ) -> None:
     """Write the run's beginning: from here on its input cannot be lost.
+
+    With *is_own_id*, an id that was minted here, journal and records are written at once.
 
     Raises:
         AccessDenied: If the session belongs to another user.
@@ -69,13 +72,19 @@ async def claim_new(
         run.session = SessionLog(storage, run.tenant, session_id)
         run.use_session_values(await run.session.open(user_id))
         started.session_seq = await run.session.last_seq()
-    try:
-        await run.journal.claim(started, epoch=1)
-    except StorageConflict:
-        await _refuse_taken(run)
-        return
-    session_write = run.session.create(user_id) if run.session else asyncio.sleep(0)
-    await asyncio.gather(save_record(run, is_live=True), session_write)
+    writes: list[Awaitable[None]] = []
+    if is_own_id:
+        writes.append(run.journal.begin(started))
+    else:
+        try:
+            await run.journal.claim(started, epoch=1)
+        except StorageConflict:
+            await _refuse_taken(run)
+            return
+    writes.append(save_record(run, is_live=True))
+    if run.session is not None:
+        writes.append(run.session.create(user_id))
+    await asyncio.gather(*writes)
 
 
 async def _refuse_taken(run: Run) -> None:

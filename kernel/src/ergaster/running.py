@@ -93,6 +93,7 @@ async def begin(agent: Front, given: Input, options: dict[str, Any], *, is_strea
         session_id=session_id,
         call_id=call.call_id if isinstance(call, CallContext) else None,
         metadata=dict(who["metadata"] or {}),
+        is_own_id=not who["run_id"],
     )
     if who["session_state"]:
         run.session_state.update(who["session_state"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ergaster.errors import InvalidOption
 from ergaster_support_egress import Egress, EgressFailed, EgressSettings, UrlRefused
 from ergaster_support_egress.requests import first_hop, next_hop
 from ergaster_support_egress.testing import Peer, redirect, reply, resolver_of
@@ -188,3 +189,13 @@ async def test_proxy_that_refuses_is_named():
         egress = Egress(EgressSettings(proxy=proxy.url), resolver=resolver_of({"a.example": ["8.8.8.8"]}))
         with pytest.raises(EgressFailed, match="the proxy answered 403; check the option proxy"):
             await egress.fetch("http://a.example/")
+
+
+@pytest.mark.parametrize(
+    "proxy", ["", "proxy.example:3128", "socks5://ada:s3cret@proxy.example", "http://ada:s3cret@", "http://a b"]
+)
+def test_proxy_that_is_none_is_refused_without_its_secret(proxy: str):
+    with pytest.raises(InvalidOption, match="option proxy") as caught:
+        EgressSettings(proxy=proxy)
+
+    assert "s3cret" not in str(caught.value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from attrs import field, frozen, validators
+from attrs import converters, field, frozen, validators
 
 from ergaster.errors import InvalidOption
 from ergaster.secrets import Secret
@@ -14,6 +14,7 @@ from ergaster_support_egress.urls import Target
 __all__ = ["EgressSettings", "Exemption", "read_exemption"]
 
 _NAME = re.compile(r"(?:\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\Z")
+_PROXY = re.compile(r"https?://(?:[^@/?#\s]*@)?(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?/?\Z")
 _ENTRY = re.compile(r"(?P<place>\[[0-9A-Fa-f:.]+\](?:/\d+)?|[^\[\]:]+|[0-9A-Fa-f:.]+(?:/\d+)?)(?::(?P<port>\d{1,5}))?\Z")
 # A name's exemption does not reach these: metadata services hand out keys. Only a network that is named opens them.
 _NEVER_BY_NAME = tuple(map(ip_network, ("169.254.0.0/16", "168.63.129.16/32", "fd00:ec2::254/128", "fe80::/10")))
@@ -86,8 +87,9 @@ def _read_hosts(_instance: object, _attribute: object, hosts: tuple[str, ...]) -
             raise InvalidOption(f"the option hosts holds {host!r}; write a host as 'example.com' or '*.example.com'")
 
 
-def _secret(value: Secret | str | None) -> Secret | None:
-    return None if value is None else Secret(value)
+def _check_proxy(_instance: object, _attribute: object, proxy: Secret | None) -> None:
+    if proxy is not None and not _PROXY.match(proxy.reveal()):
+        raise InvalidOption("the option proxy is no proxy; write it as http://proxy.example:3128, or https for one with TLS")
 
 
 @frozen(kw_only=True)
@@ -123,7 +125,7 @@ class EgressSettings:
     max_headers: int = field(default=200, validator=validators.ge(1))
     max_redirects: int = field(default=5, validator=validators.ge(0))
     allow_downgrade: bool = False
-    proxy: Secret | None = field(default=None, converter=_secret)
+    proxy: Secret | None = field(default=None, converter=converters.optional(Secret), validator=_check_proxy)
     ca_file: str | None = None
     user_agent: str = "ergaster"
     exemptions: tuple[Exemption, ...] = field(init=False, repr=False)

@@ -40,9 +40,10 @@ def server():
 @pytest.fixture
 def bare(monkeypatch, tmp_path):
     """An environment without any of the credentials that the SDK looks for."""
-    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_PROFILE", "ANTHROPIC_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("ANTHROPIC_CONFIG_DIR", str(tmp_path))
+    for name in ("API_KEY", "AUTH_TOKEN", "PROFILE", "BASE_URL", "CONFIG_DIR"):
+        monkeypatch.delenv(f"ANTHROPIC_{name}", raising=False)
+    for name in ("HOME", "XDG_CONFIG_HOME", "APPDATA", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
     return monkeypatch
 
 
@@ -100,7 +101,10 @@ async def test_a_length_is_always_sent(server, name, tokens):
     assert server.requests[0].body["max_tokens"] == tokens
 
 
-async def test_no_credentials_at_all_name_the_variable_and_the_option(server, bare):
+@pytest.mark.parametrize("profile", [None, "lost"])
+async def test_no_credentials_at_all_name_the_variable_and_the_option(server, bare, profile):
+    if profile:
+        bare.setenv("ANTHROPIC_PROFILE", profile)
     for options in ({}, {"transport": AiohttpTransport()}):
         model = AnthropicModel(MODEL, base_url=server.base_url, **options)
         with pytest.raises(AuthenticationFailed, match="ANTHROPIC_API_KEY or the option api_key"):

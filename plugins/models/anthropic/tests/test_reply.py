@@ -218,6 +218,15 @@ def test_an_error_event_has_its_class_and_its_request(kind, expected, can_retry)
     assert (caught.value.can_retry, caught.value.request_id) == (can_retry, "req_7")
 
 
+def test_citations_are_kept_with_what_only_the_api_can_read():
+    blocks = [{"type": "text", "text": "Found.", "citations": [WEB]}]
+
+    reply = decode_messages(body(blocks), ORIGIN)
+
+    assert reply.message.provider_data == {"anthropic": {"blocks": blocks}}
+    assert decode_messages(body([{**blocks[0], "citations": []}]), ORIGIN).message.provider_data == {}
+
+
 def test_blocks_and_events_that_are_newer_than_this_code_are_kept():
     told = events([{"type": "novelty", "note": "a"}])
     told[3:3] = [

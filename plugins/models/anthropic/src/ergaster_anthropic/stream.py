@@ -111,7 +111,7 @@ class MessagesDecoder:
             if not self.is_complete:
                 shown = b"" if self._message else self._seen
                 raise malformed("a stream that ended before the reply did", shown, self.origin)
-            blocks = [self._blocks[place] for place in sorted(self._blocks)]
+            blocks = list(self._blocks.values())
             message = {**self._message, "content": [block.whole() for block in blocks], "usage": self._usage}
             arguments = {place: block.written() for place, block in enumerate(blocks) if block.index >= 0}
             return reply_from(message, arguments, self.origin, seed=self.seed, prices=self.prices)

@@ -223,7 +223,8 @@ def _raise_translated(error: Exception) -> None:
     if isinstance(error, TransportError):
         return
     # Without any credentials the SDK raises a TypeError; credentials that cannot be loaded are a family of their own.
-    if "authentication method" in str(error) or (isinstance(error, AnthropicError) and not isinstance(error, APIError)):
+    has_none = isinstance(error, TypeError) and "authentication method" in str(error)
+    if has_none or (isinstance(error, AnthropicError) and not isinstance(error, APIError)):
         raise AuthenticationFailed(
             f"no credentials for anthropic; set the environment variable ANTHROPIC_API_KEY or the option api_key: {error}",
             provider="anthropic",

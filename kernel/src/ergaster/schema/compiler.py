@@ -25,7 +25,6 @@ from typing import Any, ClassVar
 from attrs import define, evolve, field
 
 from ergaster.errors import SchemaError
-from ergaster.messages import Json
 from ergaster.schema.constraints import Constraint, constrained, suits
 from ergaster.schema.containers import (
     INTEGER_KEY,
@@ -151,14 +150,11 @@ class Compiler:
         return nodes[0] if len(nodes) == 1 else union_node(nodes)
 
     def _literal(self, values: Sequence[object], where: str) -> Node:
-        constants: dict[tuple[type, Json], object] = {}
-        for value in values:
-            shown = value.value if isinstance(value, enum.Enum) else value
-            plain = next((kind for kind in (bool, str, int, float) if isinstance(shown, kind)), type(None))
-            if plain is type(None) and shown is not None:
+        pairs = [(value.value if isinstance(value, enum.Enum) else value, value) for value in values]
+        for shown, value in pairs:
+            if not isinstance(shown, str | int | float | None):
                 raise SchemaError(f"{where}: the literal {value!r} is no JSON value; use text, numbers, true, false or None")
-            constants[plain, shown] = value
-        return constants_node(constants)
+        return constants_node(pairs)
 
     def _type_variable(self, variable: Any, where: str) -> Node:
         if variable.__constraints__:

@@ -32,12 +32,7 @@ __all__ = [
 ]
 
 
-class _NoDefault:
-    def __repr__(self) -> str:
-        return "NO_DEFAULT"
-
-
-NO_DEFAULT: Any = _NoDefault()
+NO_DEFAULT: Any = dataclasses.MISSING
 """Stands where no default can be shown; `Any`, since every value may be a default."""
 
 
@@ -211,10 +206,8 @@ def _attrs_property(kind: type, item: attrs.Attribute[Any], hints: Mapping[str, 
     hint = hints.get(item.name, item.type)
     if hint is None and item.type is None and item.name not in hints:
         raise SchemaError(f"the class {kind.__qualname__}, field {item.name!r}: it has no type hint; write one")
-    default: Any = item.default
-    if default is attrs.NOTHING:
-        default = NO_DEFAULT
-    elif isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class at run time
+    default: Any = NO_DEFAULT if item.default is attrs.NOTHING else item.default
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class at run time
         default = _empty(None if default.takes_self else default.factory)
     return Property(
         name=item.alias or item.name,

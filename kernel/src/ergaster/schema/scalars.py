@@ -8,7 +8,7 @@ import enum
 import math
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path, PurePath
@@ -17,7 +17,7 @@ from typing import Any
 from ergaster.errors import SchemaError
 from ergaster.messages import Json
 from ergaster.schema.misfits import MAX_DEPTH, Misfit, check_depth, found, listed, misfit
-from ergaster.schema.nodes import Node, Schema
+from ergaster.schema.nodes import KIND_OF, Node, Schema
 from ergaster.suggestions import did_you_mean
 
 __all__ = ["ANY", "SCALARS", "constants_node", "duration_text", "enum_node", "member_values", "path_node"]
@@ -200,15 +200,17 @@ SCALARS: Mapping[object, Node] = {
 }
 
 
-def constants_node(values: Mapping[tuple[type, Json], object], description: str = "") -> Node:
-    """Return the node of a closed list of JSON scalars; *values* maps (type, JSON value) to the Python value."""
+def constants_node(pairs: Iterable[tuple[Json, object]], description: str = "") -> Node:
+    """Return the node of a closed list of JSON scalars, each beside its Python value."""
+    values: dict[tuple[type, Json], object] = {}
+    for shown, value in pairs:
+        plain = next((kind for kind in (bool, str, int, float) if isinstance(shown, kind)), None)
+        values[(type(None), None) if plain is None else (plain, plain(shown))] = value
     shown = [value for _, value in values]
     names = [found(value).removeprefix("the text ").removeprefix("the number ") for value in shown]
     expected = names[0] if len(names) == 1 else f"one of {listed(names)}"
     texts = [value for value in shown if isinstance(value, str)]
-    kinds = frozenset(
-        {type(None): "null", bool: "boolean", int: "integer", float: "number", str: "string"}[kind] for kind, _ in values
-    )
+    kinds = frozenset(KIND_OF[kind] for kind, _ in values)
 
     def load(value: Json) -> object:
         kind: type = type(value)
@@ -248,8 +250,4 @@ def enum_node(kind: type[enum.Enum], description: str) -> Node:
     values = member_values(kind)
     if not values:
         raise SchemaError(f"the enumeration {kind.__name__} has no members; give it at least one")
-    constants: dict[tuple[type, Json], object] = {}
-    for name, value in values.items():
-        plain = next(base for base in (bool, str, int, float) if isinstance(value, base))
-        constants[plain, plain(value)] = kind[name]
-    return constants_node(constants, description)
+    return constants_node([(value, kind[name]) for name, value in values.items()], description)

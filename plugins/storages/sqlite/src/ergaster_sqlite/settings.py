@@ -7,7 +7,7 @@ from typing import Literal
 from attrs import field, frozen
 
 from ergaster.errors import InvalidOption
-from ergaster.refs import resolve_path
+from ergaster.refs import Ref, resolve_path
 from ergaster_support_sql import Layout
 
 __all__ = ["MEMORY", "SqliteSettings", "database_path"]
@@ -64,9 +64,10 @@ def database_path(address: str) -> str:
     if address.startswith(_URL):
         host, slash, path = address.removeprefix(_URL).partition("/")
         if host or not slash:
-            raise _wrong(f"{address!r} names a host; a file needs three slashes: sqlite:///{host or 'agents.db'}")
+            shown, place = Ref("sqlite", address, True), host.rpartition("@")[2]
+            raise _wrong(f"'{shown}' names a host; a file needs three slashes: sqlite:///{place or 'agents.db'}")
         if "?" in path:
-            raise _wrong(f"{address!r} has a query; give durability and the like as options instead")
+            raise _wrong(f"{address.partition('?')[0]!r} has a query; give durability and the like as options instead")
     if not path or "\0" in path:
         raise _wrong(f"{address!r} names no file; write sqlite:///agents.db")
     return path if path == MEMORY else str(resolve_path(path).absolute())

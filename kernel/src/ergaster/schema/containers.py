@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cache, partial
 from itertools import repeat
 from typing import Any
 
@@ -139,13 +140,12 @@ INTEGER_KEY = Node(
 
 def union_node(members: Sequence[Node]) -> Node:
     """Return the node of a union; a member of the value's exact JSON kind comes first, and narrow ones before wide ones."""
-    by_kind = {kind: _candidates(members, kind) for kind in dict.fromkeys(KIND_OF.values())}
-    others = tuple(sorted(members, key=lambda member: member.rank))
+    candidates_for = cache(partial(_candidates, members))
     expected = listed([member.expected for member in members])
 
     def load(value: Json) -> object:
         kind = KIND_OF.get(type(value)) or _kind_of_subclass(value)
-        candidates = by_kind.get(kind, others)
+        candidates = candidates_for(kind)
         if len(candidates) == 1 and kind in candidates[0].kinds:
             return candidates[0].load(value)
         if kind == "object":
@@ -174,6 +174,8 @@ def union_node(members: Sequence[Node]) -> Node:
 
 def _candidates(members: Sequence[Node], kind: str) -> tuple[Node, ...]:
     """Return the members that may take a JSON kind, best first; an integer is a number, and 1.0 is an integer."""
+    if not kind:  # no JSON value, so perhaps an object that a member takes
+        return tuple(sorted(members, key=lambda member: member.rank))
     other = {"integer": "number", "number": "integer"}.get(kind)
     exact = [member for member in members if kind in member.kinds]
     wider = [member for member in members if other in member.kinds and kind not in member.kinds]

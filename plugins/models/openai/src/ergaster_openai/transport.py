@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from ergaster.secrets import Secret
 from ergaster_support_http import (
@@ -89,6 +89,7 @@ class SdkTransport:
     _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncOpenAI] = field(
         factory=WeakKeyDictionary, init=False, repr=False
     )
+    _base_url: str = field(default="", init=False, repr=False)
 
     async def send(self, request: Request) -> Response:
         """Return the whole response."""
@@ -98,7 +99,11 @@ class SdkTransport:
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncIterator[_SdkResponse]:
         """Return the response as soon as its head is there."""
-        client = self.client or self._clients.get(asyncio.get_running_loop()) or await self._make_client()
+        client = self.client
+        if client is None:
+            client = self._clients.get(asyncio.get_running_loop()) or await self._make_client()
+            # The SDK would put its address before the path and parse both anew; a client of the user's may do more to it.
+            request = evolve(request, url=self._base_url + request.url)
         response: httpx2.Response | None = None
         try:
             async with asyncio.timeout(request.timeout.total):
@@ -131,6 +136,7 @@ class SdkTransport:
             max_retries=0,
         )
         self._clients[asyncio.get_running_loop()] = client
+        self._base_url = str(client.base_url).rstrip("/")
         return client
 
 
@@ -139,7 +145,7 @@ class _SdkResponse:
         self._response = response
         self._limit = limit
         self.status: int = response.status_code
-        self.headers: Mapping[str, str] = dict(response.headers)
+        self.headers: Mapping[str, str] = dict(response.headers.items())  # its keys alone would search for each value
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body's bytes as they arrive."""

@@ -226,9 +226,9 @@ async def test_bytes_behind_the_announced_end_are_not_read():
 @pytest.mark.parametrize(
     ("encoding", "packed"),
     [
-        ("gzip", gzip.compress(b"a" * 500_000)),
-        ("x-gzip", gzip.compress(b"a" * 250_000) * 2),
-        ("gzip", gzip.compress(b"a" * 500_000) + b"\0" * 100),
+        ("gzip", gzip.compress(b"a" * 500_000, mtime=0)),
+        ("x-gzip", gzip.compress(b"a" * 250_000, mtime=0) * 2),
+        ("gzip", gzip.compress(b"a" * 500_000, mtime=0) + b"\0" * 100),
         ("deflate", zlib.compress(b"a" * 500_000)),
         ("deflate", zlib.compress(b"a" * 500_000)[2:-4]),
         ("identity", b"a" * 500_000),

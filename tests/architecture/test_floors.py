@@ -9,7 +9,7 @@ FLOORS = (
     "contracts",  # one small file for each kind
     "hookspecs catalog",  # the hooks, the table of kinds
     "schema interpolation limits policy",  # checks of values
-    "discovery offers registration settings failures loading observers plugins",  # names
+    "discovery offers registration settings loading observers plugins",  # names
     "config",  # ergaster.toml
     "codec tools output transcript sync",  # objects, never names
     "state journal sessions plan run nesting invoke calls loop ownership results",  # a run

@@ -6,8 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from ergaster.errors import PluginConflict, PluginLoadFailed
-from ergaster.failures import PluginFailure, load_failed, told
-from ergaster.loading import Loader
+from ergaster.loading import Loader, PluginFailure, load_failed, told
 from ergaster.offers import OBSERVER, Offer, Offers
 from ergaster.refs import Ref, parse_ref
 from ergaster.registration import Registration

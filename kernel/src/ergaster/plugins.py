@@ -12,8 +12,7 @@ from attrs import frozen
 from ergaster.catalog import KINDS, Kind, Spec
 from ergaster.discovery import Entry, installed
 from ergaster.errors import ErgasterError, PluginConflict, PluginError, PluginLoadFailed
-from ergaster.failures import PluginFailure, load_failed, told
-from ergaster.loading import Loader
+from ergaster.loading import Loader, PluginFailure, load_failed, told
 from ergaster.observers import Observers
 from ergaster.offers import OBSERVER, Offer, Offers, no_such_kind
 from ergaster.refs import Ref, parse_ref

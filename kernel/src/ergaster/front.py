@@ -46,6 +46,7 @@ class FeatureOptions(TypedDict, total=False):
     reasoning: FeatureSetting
     compaction: FeatureSetting
     fallback: FeatureSetting
+    cache: FeatureSetting
     tracing: FeatureSetting
     hooks: FeatureSetting
     session_search: FeatureSetting

@@ -1,9 +1,9 @@
 """One of several processes on one database; started by the tests beside it, and told what to do line by line.
 
 Usage: crowd.py DATABASE NAME
-    A line on standard input is a command and its argument: `approve RUN` agrees to all that the run asks,
-    `talk SESSION` runs once in the session and keeps a key in its state, `hold RUN` runs a tool that waits for
-    another line. Each outcome is a line of JSON on standard output.
+    A line on standard input is a command and its argument: `approve RUN` agrees to all that the run asks, `resume RUN`
+    goes on with it, `talk SESSION` runs once in the session and keeps a key in its state, `hold RUN` runs a tool that
+    waits for another line. Each outcome is a line of JSON on standard output.
 """
 
 from __future__ import annotations
@@ -77,6 +77,8 @@ async def work(agent: Agent, name: str, command: str, argument: str, number: int
     try:
         if command == "approve":
             return (await agent.aresume(argument, [Decision("c1:confirm", "approve")])).status
+        if command == "resume":
+            return (await agent.aresume(argument)).text
         if command == "hold":
             return (await agent.arun("hold", run_id=argument)).text
         key = f"{name}-{number}"

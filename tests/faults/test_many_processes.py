@@ -188,3 +188,58 @@ async def test_a_frozen_process_that_wakes_after_a_takeover_writes_nothing_more(
     assert record is not None
     assert (now.value["status"], now.value["epoch"], now.value["lease_until"]) == ("completed", 2, None)
     await agent.kernel.aclose()
+
+
+async def test_a_frozen_process_that_wakes_while_another_works_on_is_fenced_off(
+    database: Path, start: Callable[..., list[Worker]]
+) -> None:
+    frozen, owner = start("frozen", "owner")
+    frozen.tell("hold run-1")
+    assert await asyncio.to_thread(frozen.hear) == "holding"
+    frozen.process.send_signal(signal.SIGSTOP)
+    agent = own_agent(database)
+    await let_lease_lapse(agent, "run-1")
+    owner.tell("resume run-1")
+    assert await asyncio.to_thread(owner.hear) == "holding"
+    storage = await storage_of(agent)
+    journal = await read_journal(storage, "default", "run-1")
+
+    frozen.process.send_signal(signal.SIGCONT)
+    frozen.tell("")
+    assert await asyncio.to_thread(frozen.hear) == "RunFenced"
+    assert await read_journal(storage, "default", "run-1") == journal
+    owner.tell("")
+    assert await asyncio.to_thread(owner.hear) == "Done."
+
+    journal = await read_journal(storage, "default", "run-1")
+    held = [event.result.content for event in journal if event.kind == "tool_completed"]  # type: ignore[attr-defined]
+    assert held == ["held by owner"]
+    assert sum(event.is_terminal for event in journal) == 1
+    await agent.kernel.aclose()
+
+
+async def test_of_two_processes_that_resume_at_once_one_works_and_the_other_hears_that_it_is_busy(
+    database: Path, start: Callable[..., list[Worker]]
+) -> None:
+    agent = own_agent(database)
+    runs = [f"run-{number}" for number in range(10)]
+    for run in runs:
+        stream = agent.astream("hold", run_id=run)
+        async for event in stream:
+            if event.kind == "tool_started":
+                break
+        await stream.aclose()  # type: ignore[attr-defined]
+    workers = start("one", "other")
+    for run in runs:
+        for worker in workers:
+            worker.tell(f"resume {run}")
+        heard = {str(await asyncio.to_thread(worker.hear)): worker for worker in workers}
+        assert set(heard) == {"holding", "RunBusy"}
+        heard["holding"].tell("")
+        assert await asyncio.to_thread(heard["holding"].hear) == "Done."
+
+    storage = await storage_of(agent)
+    for run in runs:
+        kinds = Counter(event.kind for event in await read_journal(storage, "default", run))
+        assert (kinds["run_resumed"], kinds["tool_completed"], kinds["run_completed"]) == (1, 1, 1)
+    await agent.kernel.aclose()

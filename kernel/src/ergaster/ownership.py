@@ -11,6 +11,7 @@ from functools import cache
 
 from ergaster.calls import check_decision
 from ergaster.codec import read_event
+from ergaster.contracts.storage import Record
 from ergaster.errors import LimitReached, RunBusy, RunError, RunFinished, StorageConflict, StorageError
 from ergaster.events import ApprovalDecided, Decision, Event, RunCancelled, RunResumed, RunStarted
 from ergaster.journal import read_journal, stream_name
@@ -18,7 +19,7 @@ from ergaster.loop import save_record
 from ergaster.messages import Message
 from ergaster.run import Run
 from ergaster.sessions import LEASE, RUNS, SessionLog, lease_is_live
-from ergaster.state import fold
+from ergaster.state import RunState, fold
 
 __all__ = ["Watch", "claim_new", "claim_again", "owner_name"]
 
@@ -109,7 +110,7 @@ async def claim_again(run: Run, decisions: Sequence[Decision], *, force: bool) -
         if state.is_final:
             raise RunFinished(f"run {run.run_id} has ended ({state.status}); start a new one", run_id=run.run_id)
         record = await storage.get(RUNS, run.tenant, run.run_id) if storage is not None else None
-        if state.status in ("running", "failed") and lease_is_live(record) and not force:
+        if state.status in ("running", "failed") and (lease_is_live(record) or _was_just_taken(state, record)) and not force:
             raise RunBusy(
                 f"run {run.run_id} is owned by {state.owner}, which gave a sign of life less than {LEASE.seconds} s ago; "
                 "wait for it, or resume with force=True",
@@ -134,6 +135,12 @@ async def claim_again(run: Run, decisions: Sequence[Decision], *, force: bool) -
         run.session = SessionLog(storage, run.tenant, state.session_id)
         run.use_session_values(await run.session.open(state.user_id))
     await save_record(run, is_live=True)
+
+
+def _was_just_taken(state: RunState, record: Record | None) -> bool:
+    """Say whether the run has an owner so new that its record, and in it the lease, may not have been written yet."""
+    known = 0 if record is None else record.value.get("epoch") or 0
+    return state.epoch > known and state.owned_at is not None and datetime.now(UTC) - state.owned_at < LEASE
 
 
 class Watch:

@@ -6,6 +6,7 @@ Resuming, live views, history and `sessions show` all read a run through this fo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 from attrs import define, field
@@ -58,6 +59,7 @@ class RunState:
     status: RunStatus = "new"
     epoch: int = 0
     owner: str = ""
+    owned_at: datetime | None = None
     runnable: str = ""
     session_id: str | None = None
     session_seq: int = 0
@@ -111,7 +113,7 @@ def fold(state: RunState, events: Iterable[Event]) -> RunState:
 
 
 def _run_started(state: RunState, event: RunStarted) -> None:
-    state.status, state.epoch, state.owner = "running", event.epoch, event.owner
+    state.status, state.epoch, state.owner, state.owned_at = "running", event.epoch, event.owner, event.at
     state.runnable, state.input, state.metadata = event.runnable, event.input, event.metadata
     state.session_id, state.session_seq, state.user_id = event.session_id, event.session_seq, event.user_id
     state.parent_run_id, state.parent_call_id = event.parent_run_id, event.parent_call_id
@@ -119,7 +121,8 @@ def _run_started(state: RunState, event: RunStarted) -> None:
 
 
 def _run_resumed(state: RunState, event: RunResumed) -> None:
-    state.status, state.epoch, state.owner, state.error = "running", event.epoch, event.owner, None
+    state.status, state.epoch, state.owner, state.owned_at = "running", event.epoch, event.owner, event.at
+    state.error = None
 
 
 def _model_completed(state: RunState, event: ModelCompleted) -> None:

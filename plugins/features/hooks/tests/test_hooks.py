@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ergaster import Agent, Kernel, RunContext, tool
+from ergaster import Agent, Kernel, RunContext, tool, wait
 from ergaster.errors import InvalidOption
 from ergaster.messages import ToolCall
 from ergaster.testing import FeatureContract, ScriptedModel
@@ -147,11 +147,11 @@ async def test_errors_after_the_run_are_logged_and_change_nothing(caplog: pytest
 async def test_nobody_waits_for_the_background_but_close() -> None:
     let_go, ended = asyncio.Event(), asyncio.Event()
 
-    async def wait(context: RunContext) -> None:
+    async def work(context: RunContext) -> None:
         await let_go.wait()
         ended.set()
 
-    agent = Agent(model=ScriptedModel(["ok"]), hooks={"background": [wait]})
+    agent = Agent(model=ScriptedModel(["ok"]), hooks={"background": [work]})
 
     await agent.arun("x")
     assert not ended.is_set()
@@ -161,12 +161,34 @@ async def test_nobody_waits_for_the_background_but_close() -> None:
     assert ended.is_set()
 
 
+def test_closing_does_not_wait_for_another_event_loop() -> None:
+    async def make_event() -> asyncio.Event:
+        return asyncio.Event()
+
+    async def let_go(event: asyncio.Event) -> None:
+        event.set()
+
+    event = wait(make_event())
+
+    async def work(context: RunContext) -> None:
+        await event.wait()
+
+    agent = Agent(model=ScriptedModel(["ok"]), hooks={"background": [work]})
+    agent.run("x")
+    asyncio.run(agent.aclose())
+
+    assert not event.is_set()
+    wait(let_go(event))
+    wait(agent.aopen())
+    wait(agent.aclose())
+
+
 def test_a_background_that_its_loop_cuts_off_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    async def wait(context: RunContext) -> None:
+    async def work(context: RunContext) -> None:
         await asyncio.Event().wait()
 
     async def run() -> None:
-        await Agent(model=ScriptedModel(["ok"]), hooks={"background": [wait]}).arun("x")
+        await Agent(model=ScriptedModel(["ok"]), hooks={"background": [work]}).arun("x")
         await asyncio.sleep(0)
 
     with caplog.at_level(logging.WARNING, "ergaster_hooks"):

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from ergaster import Agent
+from ergaster import Agent, Message
+from ergaster.contracts.context import Turn
 from ergaster.messages import ToolCall, ToolResult
-from ergaster.sessions import SESSIONS
+from ergaster.sessions import SESSIONS, SessionLog
 from ergaster.testing import FeatureContract, ScriptedModel
 from ergaster_memory import MemoryStorage
 from ergaster_sessions import SessionSearch
@@ -54,6 +55,7 @@ async def test_other_users_tenants_and_sessions_of_nobody_are_never_found() -> N
     await remember(storage, "secret of ada", user_id="ada")
 
     assert ["secret of ada"] == texts(await search(storage, "secret", user_id="ada"))
+    assert ["secret elsewhere"] == texts(await search(storage, "secret", user_id="ada", tenant="other"))
     assert [] == texts(await search(storage, "secret", user_id="eve"))
 
 
@@ -67,7 +69,7 @@ async def test_the_present_session_is_not_searched() -> None:
 
 async def test_more_and_rarer_words_come_first() -> None:
     storage = MemoryStorage()
-    for said in ["the train to Bern", "the train to Rome", "the train", "Bern", "nothing of it"]:
+    for said in ["Bern", "the train to Bern", "the train to Rome", "the train", "nothing of it"]:
         await remember(storage, said, user_id="ada")
 
     assert ["the train to Bern", "Bern", "the train"] == texts(await search(storage, "train Bern", limit=3, user_id="ada"))
@@ -101,6 +103,26 @@ async def test_reading_is_bounded_to_the_newest_sessions_and_turns() -> None:
     found = await search(storage, "cat", options={"sessions": 1, "turns": 1}, user_id="ada", session_id="now")
 
     assert ["cat three"] == texts(found)
+
+
+async def test_the_bound_of_sessions_holds_for_an_old_session_that_goes_on() -> None:
+    storage = MemoryStorage()
+    for session_id in ["now", "old", "new"]:
+        await remember(storage, f"cat {session_id}", user_id="ada", session_id=session_id)
+
+    found = await search(storage, "cat", options={"sessions": 1}, user_id="ada", session_id="now")
+
+    assert ["cat new"] == texts(found)
+
+
+async def test_only_what_the_user_and_the_assistant_said_is_found() -> None:
+    storage = MemoryStorage()
+    rules = [Message("system", "never speak of the cat"), Message("user", "my cat")]
+    await Agent(model=ScriptedModel(["Noted."]), storage=storage).arun(rules, user_id="ada", session_id="s")
+    foreign = Turn("r", "agent", (Message("user", "the cat of bob"),), "bob")
+    await SessionLog(storage, "default", "s").add_turn(foreign)
+
+    assert ["my cat"] == texts(await search(storage, "cat", user_id="ada"))
 
 
 @pytest.mark.parametrize(("storage", "who", "lacking"), [(None, {"user_id": "ada"}, "storage"), (MemoryStorage(), {}, "user")])

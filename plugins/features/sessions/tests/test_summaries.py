@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from typing import Any
 
 import pytest
 
 from ergaster import Agent, Kernel, Limits, Spec
-from ergaster.contracts.model import ModelRequest
+from ergaster.contracts.model import ModelRequest, ModelResponse
 from ergaster.errors import AuthenticationFailed, BadRequest, InvalidOption, LimitReached
 from ergaster.messages import ToolCall
+from ergaster.sessions import SessionLog
 from ergaster.testing import FeatureContract, ScriptedModel
 from ergaster_memory import MemoryStorage
 
@@ -196,16 +198,41 @@ async def test_a_wrong_key_of_the_model_that_summarises_is_told() -> None:
         await talk(agent, 1, start=4)
 
 
-async def test_two_runs_at_once_keep_one_summary() -> None:
-    model = ScriptedModel(answer)
-    storage = MemoryStorage()
-    agent = Agent(model=model, storage=storage, history=False, summaries=SHORT)
+async def test_two_runs_that_summarise_at_once_show_and_keep_one_summary() -> None:
+    both = asyncio.Barrier(2)
+    number = itertools.count(1)
+
+    class Together(ScriptedModel):
+        async def generate(self, request: ModelRequest) -> ModelResponse:
+            if is_summary(request):
+                await both.wait()
+            return await super().generate(request)
+
+    model = Together(lambda request: f"summary {next(number)}" if is_summary(request) else answer(request))
+    agent = Agent(model=model, storage=MemoryStorage(), history=False, summaries=SHORT)
     await talk(agent, 4)
 
     await asyncio.gather(*(agent.arun(f"both {number}", session_id="s") for number in range(2)))
     await agent.arun("after", session_id="s")
 
-    assert ["summary of 3 questions", "after"] == shown(model.requests[-1])
+    assert 2 == len(summaries(model))
+    answered = [shown(request) for request in model.requests if not is_summary(request)]
+    assert ["summary 1"] * 3 == [messages[0] for messages in answered[-3:]]
+
+
+async def test_a_turn_that_a_crash_stored_twice_counts_once() -> None:
+    model = ScriptedModel(answer)
+    storage = MemoryStorage()
+    agent = Agent(model=model, storage=storage, history=False, summaries=SHORT)
+    await talk(agent, 5)
+    log = SessionLog(storage, "default", "s")
+    await log.add_turn((await log.turns(1))[0])
+
+    await talk(agent, 2, start=5)
+    assert 1 == len(summaries(model))
+    await talk(agent, 1, start=7)
+
+    assert 2 == len(summaries(model))
 
 
 def test_keeping_as_many_turns_as_make_it_due_is_refused() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import date
 from io import StringIO
@@ -24,7 +26,7 @@ from ergaster import (
     ToolContext,
     tool,
 )
-from ergaster.contracts.model import Capabilities, ModelRequest
+from ergaster.contracts.model import Capabilities, ModelRequest, ModelResponse
 from ergaster.errors import (
     BadRequest,
     ConfigError,
@@ -593,3 +595,26 @@ def test_an_answer_can_be_printed_while_it_arrives() -> None:
         Agent(model=ScriptedModel([BadRequest("no")])).print("hi", file=out)
 
     assert "Hello there.\n" == out.getvalue()
+
+
+async def test_a_reply_that_the_provider_paused_is_continued() -> None:
+    paused = ModelResponse(message=Message("assistant", "I am looking. "), stop_reason=StopReason.PAUSE)
+    model = ScriptedModel([paused, "Found it."])
+
+    result = await Agent(model=model).arun("go")
+
+    assert ("Found it.", 2) == (result.text, len(model.requests))
+    assert "I am looking. " == model.requests[1].messages[-1].text
+
+
+def test_a_script_that_ends_leaves_nothing_open_behind() -> None:
+    script = """
+from ergaster import Agent
+from ergaster.testing.loopback import LoopbackServer, Reply
+with LoopbackServer(default=Reply(text="hello")) as server:
+    agent = Agent(model={"use": "openai_compatible:x", "base_url": server.base_url})
+    print(agent.run("hi").text)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+
+    assert ("hello\n", "") == (done.stdout, done.stderr)

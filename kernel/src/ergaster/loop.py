@@ -149,7 +149,7 @@ async def _work(run: Run) -> AsyncIterator[Event]:
         if (ending := next((call for call in state.calls.values() if call.ends_run), None)) and last.role == "tool":
             result = ending.result or ToolResult(ending.call.id, ending.call.name)
             await run.interrupt.guard(_complete(run, result.content, None, StopReason.STOP))
-        elif last.role == "assistant":
+        elif last.role == "assistant" and state.model_calls and state.model_calls[-1].stop_reason is not StopReason.PAUSE:
             await run.interrupt.guard(_settle_answer(run, last))
         else:
             async with Closing(_call_model(run)) as events:

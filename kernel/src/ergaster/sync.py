@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import inspect
 import os
 import threading
@@ -36,7 +37,15 @@ def _portal() -> BlockingPortal:
         if _door is None or _door[2] != os.getpid():
             manager = start_blocking_portal("asyncio", name="ergaster")
             _door = (manager, manager.__enter__(), os.getpid())  # it stays open as long as the process
+            atexit.register(_close, manager, _door[1], os.getpid())
         return _door[1]
+
+
+def _close(manager: AbstractContextManager[BlockingPortal], portal: BlockingPortal, pid: int) -> None:
+    """Stop the loop at the end of the process, so that what is open on it is closed in order."""
+    if pid == os.getpid():
+        portal.call(portal.stop, True)
+        manager.__exit__(None, None, None)
 
 
 def _reset_after_fork() -> None:

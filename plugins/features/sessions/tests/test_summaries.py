@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ergaster import Agent, Kernel, Limits, Spec
+from ergaster import Agent, Feature, Kernel, Limits, RunContext, Spec, Stage
+from ergaster.contracts.feature import CallModel
 from ergaster.contracts.model import ModelRequest, ModelResponse
 from ergaster.errors import AuthenticationFailed, BadRequest, InvalidOption, LimitReached
 from ergaster.messages import ToolCall
@@ -167,6 +168,23 @@ async def test_another_model_can_summarise() -> None:
     assert [] == summaries(own)
     assert 1 == len(summaries(other))
     assert ["summary of 3 questions", "4"] == shown(own.requests[-1])
+
+
+async def test_features_further_in_are_told_which_model_summarises() -> None:
+    class Look(Feature):
+        stage = Stage.FALLBACK
+
+        def around_model(self, request: ModelRequest, context: RunContext, call: CallModel) -> Any:
+            seen.append(request.model)
+            return call(request)
+
+    seen: list[Any] = []
+    model = ScriptedModel(answer)
+    agent = Agent(model=model, storage=MemoryStorage(), history=False, summaries=SHORT, features=[Look()])
+
+    await talk(agent, 5)
+
+    assert [model] * 6 == seen
 
 
 async def test_a_failed_summary_does_not_fail_the_run_and_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import cast
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from typing import TypeAlias, cast
 
 from attrs import define, evolve, field, frozen
 from attrs.validators import ge
@@ -20,6 +20,9 @@ from ergaster.messages import Json, Message, StopReason, ToolCall, ToolResult, U
 __all__ = ["Summaries"]
 
 logger = logging.getLogger(__name__)
+
+_Ask: TypeAlias = Callable[[tuple[Message, ...]], Awaitable[ModelResponse]]
+"""Asks the model that summarises."""
 
 _TABLE = Table("session_summaries")
 _MOST_TURNS = 200
@@ -81,21 +84,24 @@ class Summaries(Feature):
     async def _with_summary(
         self, request: ModelRequest, context: RunContext, call: CallModel, storage: Storage, session_id: str
     ) -> AsyncIterator[Delta | ModelResponse]:
+        def ask(messages: tuple[Message, ...]) -> Awaitable[ModelResponse]:
+            model = cast(Model, context.resolve("model", self.model)) if self.model else request.model
+            return _answer(call(ModelRequest(messages=messages, model=model)))
+
         async def current() -> Json:
-            summary, usage = await self._current(context, call, storage, session_id)
+            summary, usage = await self._current(context, ask, storage, session_id)
             return {"text": summary.text, "usage": encode(usage)}
 
         is_first_call = all(message.role != "assistant" for message in context.messages)
         found = await context.step("summaries", current)
-        if found["text"]:
-            request = evolve(request, messages=_inserted(request.messages, found["text"]))
-        async for item in call(request):
+        messages = _inserted(request.messages, found["text"]) if found["text"] else request.messages
+        async for item in call(evolve(request, messages=messages)):
             if is_first_call and isinstance(item, ModelResponse):
                 yield evolve(item, usage=item.usage + decode(found["usage"], Usage))
             else:
                 yield item
 
-    async def _current(self, context: RunContext, call: CallModel, storage: Storage, session_id: str) -> tuple[_Summary, Usage]:
+    async def _current(self, context: RunContext, ask: _Ask, storage: Storage, session_id: str) -> tuple[_Summary, Usage]:
         """Return the summary that this run shows, and what it cost to make it just now."""
         last = await _load(storage, context.tenant, session_id)
         newest = await context.turns(1)
@@ -105,22 +111,17 @@ class Summaries(Feature):
         turns = [turn for turn in turns if turn.seq > last.covers]
         if len(turns) <= self.after:
             return last, Usage()
-        text, usage = await self._summarise(last, turns[: len(turns) - self.keep], context, call)
+        text, usage = await self._summarise(last, turns[: len(turns) - self.keep], context, ask)
         if not text:
             return last, usage
         made = _Summary(text, turns[-1 - self.keep].seq)
         return await _save(storage, context.tenant, session_id, made), usage
 
-    async def _summarise(
-        self, last: _Summary, turns: Sequence[Turn], context: RunContext, call: CallModel
-    ) -> tuple[str, Usage]:
+    async def _summarise(self, last: _Summary, turns: Sequence[Turn], context: RunContext, ask: _Ask) -> tuple[str, Usage]:
         """Ask the model; an empty text says that it failed, which was logged."""
-        asked = ModelRequest(
-            messages=(Message("system", _TASK.format(words=self.words)), Message("user", _conversation(last, turns))),
-            model=self._model(context),
-        )
+        task = Message("system", _TASK.format(words=self.words))
         try:
-            response = await _answer(call(asked))
+            response = await ask((task, Message("user", _conversation(last, turns))))
         except AuthenticationFailed:
             raise
         except ModelError as error:
@@ -130,9 +131,6 @@ class Summaries(Feature):
             logger.warning("session %s was not summarised: the model gave no summary; the next run tries", context.session_id)
             return "", response.usage
         return response.message.text.strip()[: self.words * 20], response.usage
-
-    def _model(self, context: RunContext) -> Model | None:
-        return cast(Model, context.resolve("model", self.model)) if self.model else None
 
 
 async def _answer(items: AsyncIterator[Delta | ModelResponse]) -> ModelResponse:

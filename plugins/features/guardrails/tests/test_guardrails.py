@@ -265,3 +265,14 @@ async def test_what_is_no_longer_than_the_window_is_never_shown_in_part(words: l
     shown += await window.flush()
 
     assert await check(text) == shown
+
+
+async def test_a_rewrite_does_not_hold_the_text_back_to_the_end() -> None:
+    async def check(text: str) -> str:
+        return re.sub(r"secret \d+", "[masked]", text)
+
+    window = Window(check, 32)
+    shown = "".join([await window.feed(piece) for piece in ["some words and secret 1 "] * 20])
+
+    assert 300 < len(shown) < 20 * len("some words and [masked] ")
+    assert shown in "some words and [masked] " * 20

@@ -37,15 +37,16 @@ def _portal() -> BlockingPortal:
         if _door is None or _door[2] != os.getpid():
             manager = start_blocking_portal("asyncio", name="ergaster")
             _door = (manager, manager.__enter__(), os.getpid())  # it stays open as long as the process
-            atexit.register(_close, manager, _door[1], os.getpid())
+            atexit.register(_close, manager, os.getpid())
         return _door[1]
 
 
-def _close(manager: AbstractContextManager[BlockingPortal], portal: BlockingPortal, pid: int) -> None:
+def _close(manager: AbstractContextManager[BlockingPortal], pid: int) -> None:
     """Stop the loop at the end of the process, so that what is open on it is closed in order."""
     if pid == os.getpid():
-        portal.call(portal.stop, True)
-        manager.__exit__(None, None, None)
+        # Left by an exception, the manager cancels what still runs. To stop the portal first, by a call of our own,
+        # would let the manager's call meet a loop that is just ending: nobody would ever answer it.
+        manager.__exit__(SystemExit, SystemExit(), None)
 
 
 def _reset_after_fork() -> None:

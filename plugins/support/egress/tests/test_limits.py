@@ -114,6 +114,20 @@ async def test_slow_source_is_left_in_time(start: bytes):
         stop.set()
 
 
+async def test_slow_body_is_left_in_time_by_clients_of_ones_own():
+    import httpx
+
+    from ergaster_support_egress.transport import EgressTransport
+
+    stop = threading.Event()
+    with Peer(dripping(HEAD + b"\r\n", stop)) as peer:
+        transport = EgressTransport(Guard(EgressSettings(allow=(peer.place,), timeout=0.4)))
+        async with httpx.AsyncClient(transport=transport, trust_env=False) as client, asyncio.timeout(10):
+            with pytest.raises(EgressTimeout, match=r"within 0\.4 s"):
+                await client.get(peer.url)
+        stop.set()
+
+
 async def test_silent_source_is_left_in_time():
     stop = threading.Event()
 

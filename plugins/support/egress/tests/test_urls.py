@@ -130,6 +130,22 @@ def test_ordinary_urls_are_read(url: str, expected: str):
 
 
 @pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("https://user@example.com/", "a user name or password"),
+        ("https://example.com:443@example.org/", "a user name or password"),
+        ("https://８.８.８.８/", "unusual spelling"),
+        ("https://8.8.8.8./", "unusual spelling"),
+        ("https://134744072/", "unusual spelling"),
+        ("https://example.com\\@example.org/", "a backslash"),
+    ],
+)
+def test_refusal_names_its_reason(url: str, reason: str):
+    with pytest.raises(UrlRefused, match=reason):
+        parse_url(url)
+
+
+@pytest.mark.parametrize(
     ("address", "reason"),
     [
         ("8.8.8.8", ""),

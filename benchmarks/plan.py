@@ -39,7 +39,8 @@ class Row:
 def rows(*, quick: bool) -> list[Row]:
     few = 3 if quick else 1
     rounds = 3 if quick else 7
-    figures = {"ms": "until the agent is there, ms", "mib": "MiB", "first_ms": "until the first reply, ms", "first_mib": "MiB"}
+    figures = {"ms": "until the agent is there, ms", "mib": "until the agent is there, MiB"}
+    figures |= {"first_ms": "until the first reply, ms", "first_mib": "until the first reply, MiB"}
     found = [
         Row("cold start", "cold", figures, {"plugins": False}, rounds=rounds),
         Row("cold start, 200 plugins installed", "cold", figures, {"plugins": True}, OURS, rounds),

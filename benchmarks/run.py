@@ -25,12 +25,18 @@ from plan import CONTESTANTS, Row, rows
 HERE = Path(__file__).parent
 
 
+def start(command: list[str]) -> subprocess.Popen[str]:
+    """Start a process that ends with its standard input, in a session of its own: Ctrl-C is for this process to handle."""
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=HERE, start_new_session=True)
+
+
 class Worker:
     """A contestant's process, which stays warm between samples."""
 
     def __init__(self, python: str, contestant: str, url: str) -> None:
         command = [python, str(HERE / "worker.py"), contestant, url]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=HERE)
+        self.process = start(command)
 
     def ask(self, question: dict[str, Any]) -> dict[str, float]:
         assert self.process.stdin
@@ -47,7 +53,7 @@ class Worker:
         assert self.process.stdin
         self.process.stdin.close()
         try:
-            self.process.wait(10)
+            self.process.wait(2)
         except subprocess.TimeoutExpired:
             self.process.kill()
 
@@ -55,7 +61,7 @@ class Worker:
 @contextmanager
 def serving(python: str) -> Iterator[str]:
     """Run the loopback server in a process of its own and give its address."""
-    server = subprocess.Popen([python, str(HERE / "server.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    server = start([python, str(HERE / "server.py")])
     assert server.stdin
     assert server.stdout
     try:

@@ -16,7 +16,7 @@ from ergaster.contracts.feature import Feature
 from ergaster.contracts.model import ModelResponse
 from ergaster.errors import AccessDenied, LimitReached, RunBusy, SyncDoorError, UnknownRun
 from ergaster.events import StepStarted
-from ergaster.journal import read_journal
+from ergaster.journal import load_state, read_journal
 from ergaster.messages import Json, Message, StopReason, ToolCall, ToolResult
 from ergaster.sessions import RUNS, SESSIONS
 from ergaster.testing import ScriptedModel
@@ -278,6 +278,23 @@ async def test_a_step_of_a_feature_runs_once_in_the_life_of_a_run() -> None:
 
     assert 1 == feature.done
     assert StepStarted.is_durable is False
+
+
+async def test_what_a_feature_notes_after_the_answer_is_kept() -> None:
+    class Counting(Feature):
+        name = "counting"
+
+        async def after_run(self, context: RunContext) -> None:
+            context.state(self)["answers"] = len(context.messages)
+            context.session_state["answered"] = True
+
+    storage = MemoryStorage()
+    result = await Agent(model=ScriptedModel(["ok"]), features=[Counting()], storage=storage).arun("x", session_id="s1")
+
+    state = await load_state(storage, "default", result.run_id)
+    record = await storage.get(SESSIONS, "default", "s1")
+    assert record is not None
+    assert ({"answers": 2}, {"answered": True}) == (state.feature_states["counting"], record.value["state"])
 
 
 async def test_a_run_without_a_storage_is_said_not_to_outlive_its_process() -> None:

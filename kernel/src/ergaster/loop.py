@@ -349,6 +349,8 @@ def _output_request(schema: JsonObject | None) -> Message:
 
 
 async def _complete(run: Run, text: str, output: Json, stop_reason: StopReason) -> None:
+    for after in run.plan.after_run:
+        await after(run)
     await run.save_states()
     state = run.state_of_run
     if run.session is not None:
@@ -358,8 +360,6 @@ async def _complete(run: Run, text: str, output: Json, stop_reason: StopReason) 
     await run.journal.append(RunCompleted(text=text, output=output, stop_reason=stop_reason, usage=state.usage))
     if run.storage is not None:
         await asyncio.gather(save_record(run, is_live=False), _touch_session(run))
-    for after in run.plan.after_run:
-        await after(run)
 
 
 async def save_record(run: Run, *, is_live: bool) -> None:

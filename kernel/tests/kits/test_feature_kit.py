@@ -129,7 +129,8 @@ class SwallowsToolErrors(Good):
 
 class LeavesTasks(Good):
     async def around_tool(self, tool_call: ToolCall, context: ToolContext, call: CallTool) -> ToolOutput:
-        return await asyncio.shield(asyncio.ensure_future(call(tool_call)))
+        self.left = asyncio.ensure_future(call(tool_call))  # held, or the collector may end it first
+        return await asyncio.shield(self.left)
 
 
 class NamesBadly(Good):

@@ -75,4 +75,7 @@ class Feature:
         return await call(tool_call)
 
     async def after_run(self, context: RunContext) -> None:
-        """Look at a run that has completed; what takes time is queued, not awaited."""
+        """Look at a run that has its answer, just before it is completed; what takes time is queued, not awaited.
+
+        After a crash in between it is called again, so that nothing is lost; `context.step` does a thing once.
+        """

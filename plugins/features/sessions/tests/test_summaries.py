@@ -198,7 +198,7 @@ async def test_a_failed_summary_does_not_fail_the_run_and_is_tried_again(caplog:
 
     with caplog.at_level(logging.WARNING):
         await talk(agent, 6)
-    assert 2 == len(caplog.records)
+    assert 2 == sum(record.name.startswith("ergaster") for record in caplog.records)
     assert ["5"] == shown(model.requests[-1])
     await talk(agent, 1, start=6)
 

@@ -42,8 +42,10 @@ class Starter:
                     self._future = self._begin()
                 future = self._future
                 self._waiting += 1
+            result = asyncio.wrap_future(future)
+            result.add_done_callback(_look_at)
             try:
-                return await asyncio.shield(asyncio.wrap_future(future))
+                return await asyncio.shield(result)
             except Cancelled:
                 # Those who waited before had gone, and this start with them.
                 continue
@@ -74,3 +76,9 @@ class Starter:
             future.set_exception(error)
         else:
             future.set_result(result)
+
+
+def _look_at(result: asyncio.Future[RunningServer]) -> None:
+    """Take note of an error that nobody waits for any more, or the loop would report it."""
+    if not result.cancelled():
+        result.exception()

@@ -34,9 +34,9 @@ def server() -> Iterator[LoopbackServer]:
 
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    caplog.set_level(logging.DEBUG)
-    for name in list(logging.root.manager.loggerDict):
-        logging.getLogger(name).setLevel(logging.DEBUG)
+    """Let everybody say everything; the levels are as before when the test is over."""
+    for name in (None, *logging.root.manager.loggerDict):
+        caplog.set_level(logging.DEBUG, logger=name)
     return caplog
 
 

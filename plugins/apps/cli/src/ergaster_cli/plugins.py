@@ -155,16 +155,19 @@ def _show(screen: Screen, shown: dict[str, Any]) -> None:
 
 
 def doctor(*, json: Flag = False, verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative="")] = False) -> int:
-    """Import every plugin and report what is wrong; exit code 1 when something is.
+    """Import every plugin and report what is wrong, also with versions and patched code; exit code 1 when something is.
 
     Args:
         json: Print JSON.
         verbose: Show tracebacks.
     """
+    from ergaster_cli.integrity import patched_code, wrong_versions
+
     screen = Screen()
     manager = make_manager()
     failures = manager.load_all()
     rows = _rows(manager)
+    notices = [*wrong_versions(manager), *patched_code()]
     if json:
         found = [
             {
@@ -176,14 +179,18 @@ def doctor(*, json: Flag = False, verbose: Annotated[bool, Parameter(name=["--ve
             }
             for failure in failures
         ]
-        print_json(screen, {"ok": not failures, "plugins": len(rows), "failures": found})
-        return Exit.FAILED if failures else Exit.OK
+        ok = not failures and not notices
+        print_json(screen, {"ok": ok, "plugins": len(rows), "failures": found, "notices": notices})
+        return Exit.OK if ok else Exit.FAILED
     for failure in failures:
         title = f"{failure.kind} {failure.name} from {failure.distribution}"
         screen.line(f"{title}: {type(failure.error).__name__}: {failure.error}")
         if verbose:
             screen.line(escape(failure.traceback))
-    screen.line(f"{len(rows)} plugins, {len(failures)} with a problem" if failures else f"{len(rows)} plugins, all well")
+    for notice in notices:
+        screen.line(notice)
+    problems = len(failures) + len(notices)
+    screen.line(f"{len(rows)} plugins, {problems} problems" if problems else f"{len(rows)} plugins, all well")
     if failures and not verbose:
         screen.note("see the tracebacks with: ergaster plugins doctor -v")
-    return Exit.FAILED if failures else Exit.OK
+    return Exit.FAILED if problems else Exit.OK

@@ -13,7 +13,7 @@ from attrs import frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ergaster.errors import UnsafePath
+from ergaster.errors import UnsafePath, Unsupported
 from ergaster_support_paths import Root
 from ergaster_support_paths.places import DescriptorWalk, ResolvedWalk
 
@@ -131,7 +131,7 @@ def use_everywhere(root: Root, path: str) -> list[object]:
         lambda: root.move(path, "notes/moved"),
         lambda: root.delete(path),
     ):
-        with suppress(UnsafePath, OSError):
+        with suppress(UnsafePath, Unsupported, OSError):
             seen.append(action())
     return seen
 

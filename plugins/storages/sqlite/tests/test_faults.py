@@ -14,6 +14,7 @@ import pytest
 
 from ergaster.contracts.storage import Order, Table
 from ergaster.errors import StorageFull, StorageUnavailable
+from ergaster.testing import require_service
 from ergaster_sqlite import SqliteSettings, SqliteStorage
 
 TABLE = Table("runs", (("status", "text"), ("number", "integer")))
@@ -364,8 +365,8 @@ INJECTIONS = [
 async def test_fault_in_the_nth_system_call_leaves_the_old_or_the_new_state(tmp_path, injection):
     """A tracer makes the n-th write or sync of the writer fail, or kills the process in it."""
     strace = shutil.which("strace")
-    if strace is None or subprocess.run([strace, "-f", "true"], capture_output=True, check=False).returncode:
-        pytest.skip("needs strace, and the right to trace")
+    can_trace = strace is not None and not subprocess.run([strace, "-f", "true"], capture_output=True, check=False).returncode
+    require_service("strace", can_trace, "install strace, and allow it to trace")
     path = tmp_path / "a.db"
     storage = SqliteStorage(str(path))
     await storage.put(TABLE, "t", "r", {})

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ergaster.testing import require_service
 from ergaster_support_egress import Egress, EgressFailed, EgressSettings
 from ergaster_support_egress.testing import Peer, resolver_of
 
@@ -21,8 +22,7 @@ HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret"
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Make a certificate for a.example, with its key."""
     openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("the program openssl is missing, which makes the certificate")
+    require_service("openssl", openssl is not None, "install openssl, which makes the certificate")
     folder = tmp_path_factory.mktemp("tls")
     key, cert = folder / "key.pem", folder / "cert.pem"
     command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
